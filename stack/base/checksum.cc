@@ -1,0 +1,53 @@
+#include "stack/base/checksum.h"
+
+namespace limpid {
+namespace {
+
+// The sum of native-order 64-bit words with end-around carry; RFC 1071 §2(B): byte order does not matter to the
+// sum until the end, where the result is swapped once.
+uint64_t sum_words(const std::byte*& p, size_t& n) {
+  uint64_t sum = 0;
+  while (n >= 8) {
+    uint64_t word;
+    std::memcpy(&word, p, 8);
+    sum += word;
+    sum += sum < word ? 1 : 0;
+    p += 8;
+    n -= 8;
+  }
+  return sum;
+}
+
+uint16_t fold(uint64_t sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(sum);
+}
+
+uint16_t from_native(uint16_t word) { return std::endian::native == std::endian::little ? std::byteswap(word) : word; }
+
+}  // namespace
+
+void Checksum::add(ByteSpan piece) {
+  if (piece.empty()) return;
+  const std::byte* p = piece.data();
+  size_t n = piece.size();
+  if (odd_) {  // finish the word that the piece before began
+    sum_ += std::to_integer<uint8_t>(*p);
+    ++p;
+    --n;
+    odd_ = false;
+  }
+  sum_ += from_native(fold(sum_words(p, n)));
+  for (; n >= 2; p += 2, n -= 2) sum_ += load_be<uint16_t>({p, 2}, 0);
+  if (n == 1) {
+    sum_ += uint64_t{std::to_integer<uint8_t>(*p)} << 8;
+    odd_ = true;
+  }
+}
+
+uint16_t Checksum::finish() const { return static_cast<uint16_t>(~fold(sum_)); }
+
+}  // namespace limpid

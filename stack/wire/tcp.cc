@@ -1,0 +1,65 @@
+#include "stack/wire/tcp.h"
+
+#include "stack/wire/pseudo_header.h"
+
+namespace limpid {
+namespace {
+
+constexpr size_t kSourcePort = 0, kDestinationPort = 2, kSequence = 4, kAcknowledgment = 8, kDataOffset = 12,
+                 kFlags = 13, kWindow = 14, kChecksum = 16, kUrgentPointer = 18;
+
+}  // namespace
+
+void TcpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
+                      std::span<const ByteSpan> body) const {
+  const size_t header_size = size();
+  store16(out, kSourcePort, source_port);
+  store16(out, kDestinationPort, destination_port);
+  store32(out, kSequence, sequence);
+  store32(out, kAcknowledgment, acknowledgment);
+  store8(out, kDataOffset, static_cast<uint8_t>(header_size / 4 << 4));
+  store8(out, kFlags, flags);
+  store16(out, kWindow, window);
+  store16(out, kChecksum, 0);
+  store16(out, kUrgentPointer, urgent_pointer);
+  options.write(out.subspan(kMinSize, header_size - kMinSize));
+
+  Checksum sum;
+  add_pseudo_header(sum, source, destination, IpProtocol::tcp, header_size + total_size(body));
+  sum.add(out.first(header_size));
+  for (ByteSpan piece : body) sum.add(piece);
+  store16(out, kChecksum, sum.finish());
+}
+
+std::expected<ParsedTcp, Counter> parse_tcp(ByteSpan segment, const IpAddress& source, const IpAddress& destination) {
+  const auto parsed = parse_tcp_unverified(segment);
+  if (!parsed) return parsed;
+  Checksum sum;
+  add_pseudo_header(sum, source, destination, IpProtocol::tcp, segment.size());
+  sum.add(segment);
+  if (sum.finish() != 0) return std::unexpected(Counter::tcp_drop_bad_checksum);
+  return parsed;
+}
+
+std::expected<ParsedTcp, Counter> parse_tcp_unverified(ByteSpan segment) {
+  if (segment.size() < TcpHeader::kMinSize) return std::unexpected(Counter::tcp_drop_truncated);
+  const size_t header_size = size_t{load8(segment, kDataOffset)} >> 4 << 2;
+  if (header_size < TcpHeader::kMinSize || header_size > segment.size())
+    return std::unexpected(Counter::tcp_drop_bad_offset);
+
+  ParsedTcp parsed;
+  parsed.header_size = static_cast<uint32_t>(header_size);
+  parsed.header = {
+      .source_port = load16(segment, kSourcePort),
+      .destination_port = load16(segment, kDestinationPort),
+      .sequence = load32(segment, kSequence),
+      .acknowledgment = load32(segment, kAcknowledgment),
+      .flags = load8(segment, kFlags),
+      .window = load16(segment, kWindow),
+      .urgent_pointer = load16(segment, kUrgentPointer),
+      .options = TcpOptionSet::parse(segment.subspan(TcpHeader::kMinSize, header_size - TcpHeader::kMinSize)),
+  };
+  return parsed;
+}
+
+}  // namespace limpid

@@ -1,0 +1,136 @@
+#include "stack/wire/tcp_options.h"
+
+#include <algorithm>
+
+namespace limpid {
+namespace {
+
+constexpr uint8_t kEndOfList = 0, kNop = 1, kMss = 2, kWindowScale = 3, kSackPermitted = 4, kSack = 5, kTimestamps = 8;
+constexpr uint8_t kMaxWindowScale = 14;
+
+// How many SACK blocks leave: those that fit behind the `used` bytes of the other options, so that every value can be
+// encoded. With timestamps these are three (RFC 2018 §3).
+size_t sack_blocks_that_fit(uint8_t wanted, size_t used) {
+  if (used + 4 > TcpOptionSet::kMaxSize) return 0;
+  return std::min({size_t{wanted}, TcpOptionSet::kMaxSackBlocks, (TcpOptionSet::kMaxSize - used - 4) / 8});
+}
+
+size_t size_without_sack(const TcpOptionSet& o) {
+  size_t n = o.mss ? 4 : 0;
+  if (o.timestamps) n += 12;  // SACK-permitted takes the place of its two NOPs
+  if (o.sack_permitted && !o.timestamps) n += 4;
+  if (o.window_scale) n += 4;
+  return n;
+}
+
+void parse_sack(TcpOptionSet& o, ByteSpan value) {
+  if (value.empty() || value.size() % 8 != 0) return;
+  o.sack_count = static_cast<uint8_t>(std::min(value.size() / 8, TcpOptionSet::kMaxSackBlocks));
+  for (size_t i = 0; i < o.sack_count; ++i) o.sack[i] = {load32(value, 8 * i), load32(value, 8 * i + 4)};
+}
+
+// One option with its length octet. A known kind of another length than its own is skipped like an unknown one.
+void parse_option(TcpOptionSet& o, uint8_t kind, ByteSpan value) {
+  if (kind == kMss && value.size() == 2) {
+    o.mss = load16(value, 0);
+  } else if (kind == kWindowScale && value.size() == 1) {
+    o.window_scale = std::min(load8(value, 0), kMaxWindowScale);  // RFC 7323 §2.3: a larger shift is used as 14
+  } else if (kind == kSackPermitted && value.empty()) {
+    o.sack_permitted = true;
+  } else if (kind == kTimestamps && value.size() == 8) {
+    o.timestamps = TcpTimestamps{load32(value, 0), load32(value, 4)};
+  } else if (kind == kSack) {
+    parse_sack(o, value);
+  }
+}
+
+class OptionWriter {
+ public:
+  explicit OptionWriter(MutableByteSpan out) : out_(out) {}
+  void u8(uint8_t v) {
+    store8(out_, at_, v);
+    at_ += 1;
+  }
+  void u16(uint16_t v) {
+    store16(out_, at_, v);
+    at_ += 2;
+  }
+  void u32(uint32_t v) {
+    store32(out_, at_, v);
+    at_ += 4;
+  }
+  void option(uint8_t kind, size_t length) {
+    u8(kind);
+    u8(static_cast<uint8_t>(length));
+  }
+  void two_nops() {
+    u8(kNop);
+    u8(kNop);
+  }
+
+ private:
+  MutableByteSpan out_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+// RFC 9293 §3.2, MUST-4 to MUST-7, MUST-64: any order, any alignment, any segment.
+TcpOptionSet TcpOptionSet::parse(ByteSpan options) {
+  TcpOptionSet o;
+  size_t at = 0;
+  while (at < options.size()) {
+    const uint8_t kind = load8(options, at);
+    if (kind == kEndOfList) return o;  // what follows is padding, whatever it holds (MUST-69)
+    if (kind == kNop) {
+      ++at;
+      continue;
+    }
+    const size_t length = at + 1 < options.size() ? load8(options, at + 1) : 0;
+    if (length < 2 || length > options.size() - at) {
+      o.malformed = true;
+      return o;
+    }
+    parse_option(o, kind, options.subspan(at + 2, length - 2));
+    at += length;
+  }
+  return o;
+}
+
+size_t TcpOptionSet::size() const {
+  const size_t n = size_without_sack(*this);
+  const size_t blocks = sack_blocks_that_fit(sack_count, n);
+  return n + (blocks > 0 ? 4 + 8 * blocks : 0);
+}
+
+void TcpOptionSet::write(MutableByteSpan out) const {
+  OptionWriter w(out);
+  if (mss) {
+    w.option(kMss, 4);
+    w.u16(*mss);
+  }
+  if (timestamps || sack_permitted) {
+    if (!sack_permitted || !timestamps) w.two_nops();
+    if (sack_permitted) w.option(kSackPermitted, 2);
+  }
+  if (timestamps) {
+    w.option(kTimestamps, 10);
+    w.u32(timestamps->value);
+    w.u32(timestamps->echo);
+  }
+  if (window_scale) {
+    w.u8(kNop);
+    w.option(kWindowScale, 3);
+    w.u8(*window_scale);
+  }
+  const size_t blocks = sack_blocks_that_fit(sack_count, size_without_sack(*this));
+  if (blocks == 0) return;
+  w.two_nops();
+  w.option(kSack, 2 + 8 * blocks);
+  for (size_t i = 0; i < blocks; ++i) {
+    w.u32(sack[i].left);
+    w.u32(sack[i].right);
+  }
+}
+
+}  // namespace limpid

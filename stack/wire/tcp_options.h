@@ -1,0 +1,49 @@
+// TCP options, bytes <-> values (RFC 9293 §3.2, 7323, 2018).
+//
+// Parsing never fails the segment: an unknown option is skipped by its length, and a broken one (length 0, 1, or past
+// the header's end) ends the walk with `malformed` set and what was understood before it kept, as Linux does.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "stack/base/bytes.h"
+
+namespace limpid {
+
+struct TcpTimestamps {
+  uint32_t value = 0;
+  uint32_t echo = 0;
+  friend bool operator==(const TcpTimestamps&, const TcpTimestamps&) = default;
+};
+
+struct SackBlock {
+  uint32_t left = 0;
+  uint32_t right = 0;
+  friend bool operator==(const SackBlock&, const SackBlock&) = default;
+};
+
+struct TcpOptionSet {
+  static constexpr size_t kMaxSize = 40;
+  static constexpr size_t kMaxSackBlocks = 4;
+
+  std::optional<uint16_t> mss;
+  std::optional<uint8_t> window_scale;
+  bool sack_permitted = false;
+  std::optional<TcpTimestamps> timestamps;
+  std::array<SackBlock, kMaxSackBlocks> sack{};
+  uint8_t sack_count = 0;
+  bool malformed = false;  // set by parse() only
+
+  static TcpOptionSet parse(ByteSpan options);
+  // Bytes of the encoded options, a multiple of four. Layout as Linux: mss, [sackOK,] [TS,] [nop,wscale], padded with
+  // NOPs in front; "mss 1460,sackOK,TS,nop,wscale 8" / "mss 1460,nop,nop,sackOK,nop,wscale 8" / "nop,nop,TS" /
+  // "nop,nop,sack".
+  size_t size() const;
+  void write(MutableByteSpan out) const;  // exactly size() bytes
+
+  friend bool operator==(const TcpOptionSet&, const TcpOptionSet&) = default;
+};
+
+}  // namespace limpid
