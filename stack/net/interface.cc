@@ -1,0 +1,27 @@
+#include "stack/net/interface.h"
+
+#include <algorithm>
+
+namespace limpid {
+
+std::optional<IpAddress> LocalAddress::broadcast() const {
+  if (!address.is_v4() || prefix < 1 || prefix > 30) return std::nullopt;
+  return IpAddress::v4(address.v4_bits() | (UINT32_MAX >> prefix));
+}
+
+bool Interface::owns(const IpAddress& address) const {
+  return std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.address == address; });
+}
+
+bool Interface::is_directed_broadcast(const IpAddress& address) const {
+  return std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.broadcast() == address; });
+}
+
+std::optional<IpAddress> Interface::source_for(const IpAddress& next_hop) const {
+  if (addresses.empty()) return std::nullopt;
+  for (const LocalAddress& a : addresses)
+    if (same_prefix(a.address, next_hop, a.prefix)) return a.address;
+  return addresses.front().address;
+}
+
+}  // namespace limpid

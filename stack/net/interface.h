@@ -1,0 +1,34 @@
+// An interface: where it leads, and the addresses that are ours on it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "stack/net/ip.h"
+#include "stack/net/link_port.h"
+#include "stack/wire/address.h"
+
+namespace limpid {
+
+struct LocalAddress {
+  IpAddress address;
+  int prefix = 32;
+
+  // The address with all host bits one. Networks of one or two hosts (/32, /31: RFC 3021) have none.
+  std::optional<IpAddress> broadcast() const;
+};
+
+struct Interface {
+  InterfaceId id = 0;
+  InterfaceConfig config;
+  LinkPort* port = nullptr;  // null: loopback
+  std::vector<LocalAddress> addresses{};
+  bool frames_wait = false;  // resolved packets that the device refused wait in the neighbor table
+
+  bool owns(const IpAddress& address) const;
+  bool is_directed_broadcast(const IpAddress& address) const;
+  // The address to speak from to `next_hop`: of its network if there is one, else the first.
+  std::optional<IpAddress> source_for(const IpAddress& next_hop) const;
+};
+
+}  // namespace limpid
