@@ -1,0 +1,247 @@
+// The user calls by SocketId (RFC 9293 §3.9.1), documented in stack/stack.h; and what ss and the tests ask.
+#include <fmt/format.h>
+
+#include "stack/tcp/tcp.h"
+
+namespace limpid {
+namespace {
+
+const IpAddress kLoopback = IpAddress::v4(127, 0, 0, 1);
+
+}  // namespace
+
+Connection* Tcp::find(SocketId id) {
+  if (id.kind != SocketId::Kind::tcp) return nullptr;
+  return connections_.get({id.index, id.generation});
+}
+
+Listener* Tcp::find_listener(SocketId id) const {
+  if (id.kind != SocketId::Kind::listener) return nullptr;
+  return const_cast<Slab<Listener>&>(listeners_).get({id.index, id.generation});
+}
+
+// Active OPEN (RFC 9293 §3.10.1).
+Result<SocketId> Tcp::connect(const Endpoint& wanted, BindId bind, const TcpOptions& options, Time now) {
+  Endpoint remote = wanted;
+  if (remote.address.is_any()) remote.address = kLoopback;  // as Linux reads "connect to 0.0.0.0"
+  // MUST-46: never to broadcast or multicast addresses, nor to those that can be nobody's (240/4).
+  if (remote.address.is_multicast() || remote.address.is_class_e() || env_.ip.is_broadcast(remote.address))
+    return std::unexpected(Error::network_unreachable);
+  if (connections_.size() >= config_.max_connections) return std::unexpected(Error::no_buffers);
+
+  Endpoint local = bind ? ports_.endpoint(bind) : Endpoint{};
+  if (local.address.is_any()) local.address = {};
+  const auto path = env_.ip.path(remote.address, local.address);
+  if (!path) return std::unexpected(path.error());
+  local.address = path->source;  // MUST-44: chosen before the first SYN, and kept (MUST-45)
+  if (!bind) {
+    const auto is_free = [&](uint16_t port) { return demux_.find({{local.address, port}, remote}) == nullptr; };
+    const auto port = ports_.choose_ephemeral(local.address, remote, is_free);
+    if (!port) return std::unexpected(port.error());
+    local.port = *port;
+  } else if (demux_.find({local, remote}) != nullptr) {
+    return std::unexpected(Error::address_not_available);
+  }
+
+  const FourTuple tuple{local, remote};
+  const auto handle = connections_.emplace(env_, env_.next_connection_number++, tuple, *path, options);
+  Connection& c = *connections_.get(handle);
+  c.demux_.index = handle.index;
+  c.timer_.owner = handle.index;
+  c.port_ = {.claim = bind, .counted = !bind, .reuse = options.reuse};
+  if (!bind) ports_.add_connection(local, options.reuse);
+  demux_.insert(c.demux_);
+  c.attach(id_of(handle));
+  c.open_actively(initial_sequence(tuple, now), now);
+  return id_of(handle);
+}
+
+// Passive OPEN.
+Result<SocketId> Tcp::listen(BindId bind, uint32_t backlog, const TcpOptions& options) {
+  if (const auto ok = ports_.mark_listening(bind); !ok) return std::unexpected(ok.error());
+  Endpoint local = ports_.endpoint(bind);
+  if (local.address.is_any()) local.address = {};
+  const auto handle = listeners_.emplace(bind, local, std::min(backlog, config_.max_accept_queue), options);
+  Listener& listener = *listeners_.get(handle);
+  listener.id = {SocketId::Kind::listener, handle.index, handle.generation};
+  listener_table_.insert(local, handle);
+  return listener.id;
+}
+
+void Tcp::set_backlog(SocketId id, uint32_t backlog) {
+  if (Listener* listener = find_listener(id)) listener->backlog = std::min(backlog, config_.max_accept_queue);
+}
+
+Result<SocketId> Tcp::accept(SocketId id) {
+  Listener* listener = find_listener(id);
+  if (listener == nullptr) return std::unexpected(Error::stale_handle);
+  if (listener->accept_queue.empty()) return std::unexpected(Error::would_block);
+  const ConnectionHandle handle = listener->accept_queue.front();
+  listener->accept_queue.pop_front();
+  Connection& c = *connections_.get(handle);
+  c.waits_for_accept_ = false;
+  return id_of(handle);
+}
+
+void Tcp::put_back(SocketId listener_id, SocketId id) {
+  Listener* listener = find_listener(listener_id);
+  Connection* c = find(id);
+  if (listener == nullptr || c == nullptr) return;
+  c->waits_for_accept_ = true;
+  listener->accept_queue.push_front(handle_of(*c));
+  env_.ready.raise(listener->id, kAcceptable | kReadable);
+}
+
+Result<size_t> Tcp::send(SocketId id, ByteSpan bytes, TcpSendFlags flags, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  return c->send(bytes, flags, now);
+}
+
+Result<size_t> Tcp::receive_bytes(SocketId id, MutableByteSpan into, TcpReceiveFlags flags, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  return c->receive(into, flags, now);
+}
+
+Result<void> Tcp::shutdown_send(SocketId id, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  const auto result = c->shutdown_send(now);
+  settle(*c, now);
+  return result;
+}
+
+Result<void> Tcp::shutdown_receive(SocketId id, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  c->shutdown_receive(now);
+  return {};
+}
+
+void Tcp::close(SocketId id, Time now) {
+  if (find_listener(id) != nullptr) return close_listener({id.index, id.generation}, now);
+  Connection* c = find(id);
+  if (c == nullptr) return;
+  c->close(now);
+  settle(*c, now);
+}
+
+void Tcp::abort(SocketId id, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return;
+  c->detach();
+  c->abort(Rule::tcp_abort, now);
+  settle(*c, now);
+}
+
+Result<void> Tcp::set_options(SocketId id, const TcpOptions& options, Time now) {
+  if (Listener* listener = find_listener(id)) {
+    listener->options = options;
+    return {};
+  }
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  c->set_options(options, now);
+  return {};
+}
+
+const TcpOptions* Tcp::options(SocketId id) const {
+  if (const Listener* listener = find_listener(id)) return &listener->options;
+  const Connection* c = find(id);
+  return c == nullptr ? nullptr : &c->options();
+}
+
+Result<TcpStatus> Tcp::status(SocketId id) const {
+  if (const Listener* listener = find_listener(id)) return status_of(*listener);
+  const Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  return c->status();
+}
+
+ReadyEvents Tcp::readiness(SocketId id) const {
+  if (const Listener* listener = find_listener(id))
+    return listener->accept_queue.empty() ? ReadyEvents{0} : static_cast<ReadyEvents>(kAcceptable | kReadable);
+  const Connection* c = find(id);
+  return c == nullptr ? ReadyEvents{0} : c->readiness();
+}
+
+Error Tcp::take_error(SocketId id) {
+  Connection* c = find(id);
+  return c == nullptr ? Error::none : c->take_error();
+}
+
+// --- looking in
+// ------------------------------------------------------------------------------------------------------------------
+
+TcpStatus Tcp::status_of(const Listener& listener) {
+  TcpStatus s;
+  s.id = listener.id;
+  s.state = TcpState::listen;
+  s.local = listener.local;
+  s.receive_queue = static_cast<uint32_t>(listener.accept_queue.size());
+  s.send_queue = listener.backlog;
+  return s;
+}
+
+std::vector<TcpStatus> Tcp::list() const {
+  auto& self = const_cast<Tcp&>(*this);
+  std::vector<TcpStatus> all;
+  for (uint32_t i = 0; i < listeners_.capacity(); ++i)
+    if (const Listener* l = self.listeners_.at(i)) all.push_back(status_of(*l));
+  for (uint32_t i = 0; i < half_open_.capacity(); ++i) {
+    const HalfOpen* h = self.half_open_.at(i);
+    if (h == nullptr) continue;
+    TcpStatus s;
+    s.connection = h->number;
+    s.state = TcpState::syn_received;
+    s.local = h->demux.tuple.local;
+    s.remote = h->demux.tuple.remote;
+    s.timer = "syn-ack";
+    s.timer_deadline = h->timer.deadline;
+    s.retransmits = h->sent - 1;
+    all.push_back(s);
+  }
+  for (uint32_t i = 0; i < connections_.capacity(); ++i)
+    if (const Connection* c = self.connections_.at(i); c != nullptr && c->state() != TcpState::time_wait)
+      all.push_back(c->status());
+  for (uint32_t i = 0; i < time_wait_.capacity(); ++i) {
+    const TimeWait* t = self.time_wait_.at(i);
+    if (t == nullptr) continue;
+    TcpStatus s;
+    s.connection = t->number;
+    s.state = TcpState::time_wait;
+    s.local = t->demux.tuple.local;
+    s.remote = t->demux.tuple.remote;
+    s.timer = "time-wait";
+    s.timer_deadline = t->timer.deadline;
+    all.push_back(s);
+  }
+  return all;
+}
+
+size_t Tcp::unfinished() const {
+  auto& self = const_cast<Tcp&>(*this);
+  size_t n = 0;
+  for (uint32_t i = 0; i < connections_.capacity(); ++i) {
+    const Connection* c = self.connections_.at(i);
+    // FIN-WAIT-2 waits for the peer, not for us: all of ours is acknowledged.
+    if (c != nullptr && !c->attached() && !c->released() && c->state() != TcpState::fin_wait_2) ++n;
+  }
+  return n;
+}
+
+std::string Tcp::check_invariants(Time now) const {
+  auto& self = const_cast<Tcp&>(*this);
+  for (uint32_t i = 0; i < connections_.capacity(); ++i) {
+    const Connection* c = self.connections_.at(i);
+    if (c == nullptr) continue;
+    if (const char* broken = c->broken_invariant(now))
+      return fmt::format("connection {} ({} {} {}): {}", c->number(), c->tuple().local.to_string(), name(c->state()),
+                         c->tuple().remote.to_string(), broken);
+    if (c->released() && !c->attached()) return fmt::format("connection {} is over and nobody holds it", c->number());
+  }
+  return {};
+}
+
+}  // namespace limpid

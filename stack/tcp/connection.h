@@ -1,0 +1,272 @@
+// One TCP connection from SYN-SENT or ESTABLISHED to its end (listeners, half-open and TIME-WAIT ones are types of
+// their own).
+//
+//   on_segment()  input.cc    mutates: walks RFC 9293 §3.10.7 in its order, one function a step
+//   output()      output.cc   decides: makes SegmentPlans until there is nothing to send, and commits those that the
+//   device took on_timer()    timer_events.cc   the deadline says when user calls    user_calls.cc     RFC 9293 §3.10.1
+//   to §3.10.6
+//
+// set_state() is the only writer of `state`.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "stack/base/intrusive_list.h"
+#include "stack/buffer/byte_queue.h"
+#include "stack/tcp/congestion.h"
+#include "stack/tcp/demux.h"
+#include "stack/tcp/environment.h"
+#include "stack/tcp/negotiated.h"
+#include "stack/tcp/receiver.h"
+#include "stack/tcp/recovery.h"
+#include "stack/tcp/rtt.h"
+#include "stack/tcp/segment.h"
+#include "stack/tcp/segment_plan.h"
+#include "stack/tcp/status.h"
+#include "stack/tcp/timers.h"
+
+namespace limpid {
+
+// How a connection holds its local port: by the claim of its own bind(), or as one of the counted ones of the port
+// table.
+struct PortHold {
+  BindId claim;
+  bool counted = false;
+  ReusePolicy reuse;
+};
+
+// What became of a segment: the name of the step that it ended at.
+enum class Verdict : uint8_t {
+  next,          // this step has no objection: go on with the next one
+  taken,         // all steps passed
+  unacceptable,  // outside the window; answered with an ACK
+  reset_taken,   // an acceptable RST ended the connection
+  challenged,    // a RST, SYN or ACK that may be forged; answered with a challenge ACK
+  no_ack,        // dropped: no ACK bit
+  bad_ack,       // acknowledges what was never sent; answered with RST (before synchronization) or ACK
+  ignored,       // means nothing in this state
+  refused_text,  // text for a user that has gone; answered with RST
+};
+
+// The send sequence variables of RFC 9293 §3.3.1.
+struct SendVariables {
+  SeqPos una;            // oldest unacknowledged
+  SeqPos nxt;            // next to be sent for the first time
+  uint32_t wnd = 0;      // what the peer allows beyond una, bytes
+  uint32_t max_wnd = 0;  // the largest that it ever allowed
+  SeqPos wl1;            // segment sequence number used for the last window update
+  SeqPos wl2;            // segment acknowledgment number used for it
+  SeqPos up;             // urgent pointer: one past the last urgent octet
+};
+
+class Listener;
+
+class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
+ public:
+  Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tuple, const Path& path, const TcpOptions& options);
+
+  // --- opening ---
+  void open_actively(Seq iss, Time now);
+  // From a half-open entry whose SYN,ACK was acknowledged: the handshake's results.
+  struct Handshake {
+    Seq iss;
+    Seq irs;
+    Negotiated agreed;
+    uint32_t peer_window = 0;  // of the SYN, not scaled
+    bool syn_ack_was_lost = false;
+    Duration rtt{};  // of SYN,ACK and its ACK; 0 when it was sent twice
+  };
+  void open_passively(const Handshake& handshake, Time now);
+
+  // --- the world moves ---
+  // The door: header numbers become positions.
+  Segment unwrap_segment(const TcpHeader& header, Slice text) const;
+  SeqPos unwrap_own(Seq seq) const { return unwrap(seq, iss_, snd_.una); }  // a number of ours, quoted by an ICMP error
+  Verdict on_segment(Segment& segment, Time now);
+  void on_timer(Time now);
+  void output(Time now);
+  void time_wait_over() { state_ = transition(state_, TcpEvent::timeout); }
+  void on_icmp_error(uint8_t type, uint8_t code, SeqPos quoted, Time now);
+
+  // --- the user ---
+  Result<size_t> send(ByteSpan bytes, TcpSendFlags flags, Time now);
+  Result<size_t> receive(MutableByteSpan into, TcpReceiveFlags flags, Time now);
+  Result<void> shutdown_send(Time now);
+  void shutdown_receive(Time now);
+  void close(Time now);  // the user lets go
+  void abort(Rule why, Time now);
+  void set_options(const TcpOptions& options, Time now);
+  ReadyEvents readiness() const;
+  Error take_error() { return std::exchange(error_, Error::none); }
+
+  // --- who holds it ---
+  void attach(SocketId id) {
+    id_ = id;
+    attached_ = true;
+  }
+  void detach() { attached_ = false; }
+  bool attached() const { return attached_; }
+  SocketId id() const { return id_; }
+
+  // --- looking in ---
+  TcpState state() const { return state_; }
+  bool released() const {
+    return state_ == TcpState::closed || state_ == TcpState::time_wait;
+  }  // no longer on the network
+  const FourTuple& tuple() const { return demux_.tuple; }
+  uint32_t number() const { return number_; }
+  const TcpOptions& options() const { return options_; }
+  const SendVariables& snd() const { return snd_; }
+  const Receiver& receiver() const { return rcv_; }
+  const ByteQueue& send_queue() const { return queue_; }
+  const Recovery& recovery() const { return recovery_; }
+  const Reno& congestion() const { return congestion_; }
+  Seq next_wire_seq() const { return wrap(snd_.nxt, iss_); }
+  Seq next_wire_ack() const { return wrap(rcv_.nxt(), irs_); }
+  Seq initial_sequence() const { return iss_; }
+  Seq peer_initial_sequence() const { return irs_; }
+  uint16_t wire_window() const { return rcv_.window(agreed_.window_scaling, agreed_.advertised_mss).wire; }
+  uint8_t receive_shift() const { return agreed_.receive_shift; }
+  bool owes_ack() const { return ack_now_; }
+  uint8_t interface() const { return path_.interface; }
+  size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }
+  uint32_t in_flight() const { return recovery_.in_flight(snd_.una, snd_.nxt); }
+  TcpStatus status() const;
+  // What must always hold; null when it does.
+  const char* broken_invariant(Time now) const;
+
+  DemuxEntry demux_;               // its place in the demux
+  TimerEntry timer_;               // its entry in the timer queue
+  PortHold port_;                  // how it holds its local port
+  Handle<Listener> listener_;      // whose accept queue it came through
+  bool waits_for_accept_ = false;  // in the queue of a listener: nobody is to be woken yet
+
+ private:
+  // --- input.cc: RFC 9293 §3.10.7.3 and §3.10.7.4 in order ---
+  Verdict arrives_in_syn_sent(Segment& s, Time now);
+  Verdict check_sequence(Segment& s, Time now);
+  void take_ack_of_unacceptable(const Segment& s, Time now);
+  Verdict check_reset(const Segment& s, Time now);
+  Verdict check_syn(const Segment& s, Time now);
+  Verdict check_ack(const Segment& s, Time now);
+  Verdict ack_in_syn_received(const Segment& s, Time now);
+  void take_ack(const Segment& s, Time now);
+  void on_new_ack(SeqPos ack, Time now);
+  void on_duplicate_ack(Time now);
+  bool is_duplicate_ack(const Segment& s) const;
+  void take_window(const Segment& s, Time now);
+  void check_urgent(const Segment& s, Time now);
+  Verdict take_text(Segment& s, Time now);
+  void note_arrival_of_text(const ReassemblyQueue::Inserted& in, Time now);
+  void check_fin(Time now);
+  void answer_with_ack(const Segment& s, Rule why, Time now);
+  void challenge(Rule why, Time now);
+  bool answered_lately(Time now);
+  void hear_from_peer(Time now) {
+    last_received_ = now;
+    keepalives_ = 0;
+  }
+  void drop(const Segment& s, Counter reason, Rule why, Time now);
+
+  // --- output.cc ---
+  SegmentPlan next_plan(Time now);
+  SegmentPlan plan_syn() const;
+  SegmentPlan plan_resend() const;
+  SegmentPlan plan_new_data(Time now);
+  SegmentPlan plan_probe() const;
+  SegmentPlan plan_keepalive() const;
+  SegmentPlan plan_ack() const;
+  bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
+  SendOutcome transmit(const SegmentPlan& plan, Time now);
+  TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window) const;
+  void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
+  void send_reset(Rule why, Time now);
+
+  // --- timer_events.cc ---
+  void on_retransmission_timeout(Time now);
+  void on_persist_timeout(Time now);
+  void on_keepalive_timeout(Time now);
+  void set_timer(TcpTimer timer, Duration delay, Time now);
+  void cancel_timer(TcpTimer timer, Time now);
+  void adjust_timers(Time now);  // after every step: what should run, runs
+  bool must_probe() const;       // there is something to say, and the peer's window is zero
+  Duration keepalive_time() const;
+  Duration keepalive_interval() const;
+  uint32_t keepalive_probes() const;
+  uint32_t retry_limit() const;
+
+  // --- connection.cc ---
+  void set_state(TcpEvent event, Rule why, Time now);
+  void die(TcpEvent event, Error error, Rule why, Time now);  // the connection ends here, with this error for the user
+  void raise(ReadyEvents events);
+  void mark_dirty();
+  void want_ack(Rule why) {
+    ack_now_ = true;
+    ack_reason_ = why;
+  }
+  void trace_metrics(Rule why, Time now);
+  EventNumber trace_segment(EventKind kind, const SegmentPlan& plan, const TcpHeader& header, Time now);
+  void trace_arrival(const Segment& s, Time now);
+
+  SeqPos data_end() const { return SeqPos::from_stream(queue_.end()); }  // behind the last octet that the user gave us
+  bool fin_sent() const { return snd_.nxt > data_end(); }
+  bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
+  uint32_t send_buffer() const { return options_.send_buffer; }
+  size_t send_room() const { return queue_.size() < send_buffer() ? send_buffer() - queue_.size() : 0; }
+  // Worth waking a writer for: a third of the send buffer is free (as on Linux), not a byte at a time.
+  bool has_room() const { return queue_.size() <= send_buffer() / 3 * 2; }
+  void note_mss();
+
+  TcpEnvironment& env_;
+  Path path_;
+  TcpOptions options_;
+  SocketId id_;
+  uint32_t number_;
+  TcpState state_ = TcpState::closed;
+  Error error_ = Error::none;       // pending, for the user to fetch once
+  Error soft_error_ = Error::none;  // an ICMP hint, told only if the connection then times out
+
+  Seq iss_;
+  Seq irs_;
+  SendVariables snd_;
+  ByteQueue queue_;
+  Receiver rcv_;
+  Negotiated agreed_;
+  RttEstimator rtt_;
+  Reno congestion_;
+  Recovery recovery_;
+  TimerTable timers_;
+
+  uint32_t mss_ = 536;           // of what we send
+  uint32_t timeouts_ = 0;        // consecutive expiries of the retransmission timer
+  uint32_t probes_ = 0;          // window probes since the peer last answered
+  Duration probe_interval_{};    // until the next window probe; grows while the window stays zero
+  uint32_t peer_segment_ = 0;    // the largest text seen in a segment: what counts as full-sized
+  uint32_t octets_unacked_ = 0;  // of text, received since our last ACK
+  uint32_t keepalives_ = 0;      // keep-alive probes since the peer last answered
+  Time stalled_since_ = kNever;  // when the oldest octet without answer was first sent (TCP_USER_TIMEOUT)
+
+  bool attached_ = false;    // a user holds it, or it waits in an accept queue
+  bool fin_queued_ = false;  // the user closed its direction
+  bool receive_shut_ = false;
+  bool syn_due_ = false;  // SYN (or SYN,ACK) is to be sent (again)
+  bool ack_now_ = false;
+  bool probe_due_ = false;
+  bool keepalive_due_ = false;
+  bool override_due_ = false;  // silly-window avoidance has waited long enough
+  bool more_coming_ = false;   // MSG_MORE of the last send
+  bool probed_ = false;        // into the window that is zero now
+  Rule ack_reason_ = Rule::none;
+  Time last_invalid_answer_{-1h};
+
+  // --- statistics ---
+  Time opened_{};
+  Time last_received_{};  // that was believed: what was dropped does not count as a sign of life
+  Time last_sent_{};
+  uint64_t segments_in_ = 0;
+  uint64_t segments_out_ = 0;
+  uint64_t resent_ = 0;
+};
+
+}  // namespace limpid

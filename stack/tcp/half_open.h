@@ -1,0 +1,33 @@
+// A connection in SYN-RECEIVED after a passive OPEN: small, since a SYN flood makes many of them and most come to
+// nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "stack/base/intrusive_list.h"
+#include "stack/base/slab.h"
+#include "stack/base/timer_queue.h"
+#include "stack/net/ip.h"
+#include "stack/tcp/demux.h"
+#include "stack/tcp/negotiated.h"
+#include "stack/tcp/seq.h"
+
+namespace limpid {
+
+class Listener;
+
+struct HalfOpen : ListHook<> {
+  DemuxEntry demux;
+  TimerEntry timer;
+  Handle<Listener> listener;
+  Path path;
+  Seq iss;
+  Seq irs;
+  Negotiated agreed;
+  uint32_t peer_window = 0;
+  uint32_t number = 0;  // of the connection, in the trace
+  uint32_t sent = 0;    // SYN,ACKs so far
+  Time first_sent{};
+};
+
+}  // namespace limpid

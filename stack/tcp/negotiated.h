@@ -1,0 +1,45 @@
+// What the two SYNs agreed on (RFC 9293 §3.7.1, 7323 §2). Fixed from then on.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "stack/config.h"
+#include "stack/wire/tcp_options.h"
+
+namespace limpid {
+
+struct Negotiated {
+  uint16_t advertised_mss = 536;  // the largest text that we take in a segment
+  uint16_t peer_mss = 536;        // the peer's MSS option, or the default
+  bool window_scaling = false;    // both SYNs carried the option
+  uint8_t send_shift = 0;         // how far left the peer's windows are shifted
+  uint8_t receive_shift = 0;      // how far right ours are
+
+  // MMS_R - 20 (RFC 9293 §3.7.1, MUST-67), or less if the user says so (TCP_MAXSEG).
+  static uint16_t mss_to_advertise(uint32_t path_mtu, uint32_t header_bytes, uint16_t user_limit) {
+    const uint32_t most = std::min<uint32_t>(path_mtu - header_bytes, 65'495);
+    return static_cast<uint16_t>(user_limit > 0 ? std::min<uint32_t>(user_limit, most) : most);
+  }
+
+  // The largest text that we send: what the peer takes and the path carries (RFC 9293 §3.7.1, MUST-16).
+  uint32_t send_mss(uint32_t path_mtu, uint32_t header_bytes) const {
+    return std::min<uint32_t>(peer_mss, path_mtu - header_bytes);
+  }
+
+  void read_peer_syn(const TcpOptionSet& options, const TcpConfig& config, bool we_offered_scaling) {
+    peer_mss = std::max(options.mss.value_or(config.default_mss), config.minimum_mss);
+    window_scaling = we_offered_scaling && options.window_scale.has_value();
+    send_shift = window_scaling ? std::min<uint8_t>(*options.window_scale, 14) : 0;  // RFC 7323 §2.3
+    if (!window_scaling) receive_shift = 0;
+  }
+};
+
+// The smallest shift with which the whole buffer can be promised.
+inline uint8_t shift_for_buffer(uint32_t buffer, uint8_t at_least) {
+  uint8_t shift = at_least;
+  while (shift < 14 && (uint64_t{65'535} << shift) < buffer) ++shift;
+  return shift;
+}
+
+}  // namespace limpid

@@ -1,0 +1,241 @@
+// Output decides: what may and should be sent now, in order of urgency, one SegmentPlan at a time. A plan is looked at,
+// sent, and committed only if the device took it; a refused plan moves nothing.
+#include <algorithm>
+#include <array>
+
+#include "stack/tcp/connection.h"
+
+namespace limpid {
+
+void Connection::output(Time now) {
+  while (const SegmentPlan plan = next_plan(now)) {
+    if (transmit(plan, now) == SendOutcome::refused) {
+      if (!ListHook<BlockedTag>::linked()) env_.blocked.push_back(*this);  // Tcp::link_writable() drives it on
+      break;
+    }
+  }
+  adjust_timers(now);
+}
+
+SegmentPlan Connection::next_plan(Time now) {
+  if (released()) return {};
+  if (syn_due_) return plan_syn();
+  if (synchronized(state_)) {
+    if (SegmentPlan p = plan_resend()) return p;
+    if (probe_due_) return plan_probe();
+    if (SegmentPlan p = plan_new_data(now)) return p;
+    if (keepalive_due_) return plan_keepalive();
+  }
+  if (ack_now_ && state_ != TcpState::syn_sent) return plan_ack();
+  return {};
+}
+
+SegmentPlan Connection::plan_syn() const {
+  const Rule first = state_ == TcpState::syn_sent ? Rule::tcp_active_open : Rule::tcp_simultaneous_open;
+  return {.kind = SegmentPlan::Kind::syn, .seq = SeqPos{0}, .why = timeouts_ > 0 ? Rule::tcp_retransmit_syn : first};
+}
+
+// What was sent before and is lost: the first segment in fast recovery, a walk to `recover` after a timeout.
+SegmentPlan Connection::plan_resend() const {
+  if (!recovery_.wants_resend() || snd_.una == snd_.nxt) return {};
+  const SeqPos from = recovery_.resend_from(snd_.una);
+  const bool fast = recovery_.phase() == Recovery::Phase::fast;
+  // RFC 5681 §3.1: after a timeout the loss window of one segment governs the walk.
+  if (!fast && from > snd_.una && in_flight() + mss_ > congestion_.cwnd()) return {};
+  // Not into a window that shrank to nothing: probes do that work (RFC 9293 §3.8.6, SHLD-16).
+  if (snd_.wnd == 0) return {};
+  const SeqPos text_end = std::min(data_end(), snd_.nxt);
+  SegmentPlan p{.kind = SegmentPlan::Kind::resend, .seq = from};
+  p.length = static_cast<uint32_t>(std::clamp<int64_t>(text_end - from, 0, mss_));
+  p.fin = fin_sent() && from + p.length == data_end();
+  if (p.length == 0 && !p.fin) return {};
+  p.push = from + p.length == data_end();
+  if (!fast) {
+    p.why = recovery_.phase() == Recovery::Phase::timeout ? Rule::tcp_retransmit_timeout : Rule::tcp_window_reopened;
+  } else {
+    p.why = recovery_.duplicate_acks() > 0 ? Rule::tcp_fast_retransmit : Rule::tcp_partial_ack;
+  }
+  return p;
+}
+
+// RFC 9293 §3.8.6.2.1: what is new, as far as the peer's window (usable) and the congestion window allow.
+SegmentPlan Connection::plan_new_data(Time now) {
+  const auto unsent_bytes = static_cast<uint32_t>(unsent());
+  const bool fin_waits = fin_queued_ && !fin_sent();
+  if (unsent_bytes == 0 && !fin_waits) return {};
+  if (recovery_.walking() && recovery_.wants_resend()) return {};  // old bytes first
+
+  // RFC 5681 §4.1: after an idle time longer than the RTO the congestion window begins anew.
+  if (snd_.una == snd_.nxt && snd_.nxt > SeqPos{1} && now - last_sent_ > rtt_.rto()) congestion_.on_idle();
+
+  const int64_t usable = std::max<int64_t>(0, snd_.una + snd_.wnd - snd_.nxt);
+  const uint32_t flying = in_flight();
+  const uint32_t allowed = congestion_.cwnd() > flying ? congestion_.cwnd() - flying : 0;
+
+  SegmentPlan p{.kind = SegmentPlan::Kind::data, .seq = snd_.nxt, .why = Rule::tcp_new_data};
+  p.length = static_cast<uint32_t>(std::min<int64_t>({int64_t{unsent_bytes}, usable, int64_t{allowed}, int64_t{mss_}}));
+  if (fin_waits && p.length == unsent_bytes && usable > p.length) {  // the congestion window does not hold back a FIN
+    p.fin = true;
+    p.why = p.length == 0 ? Rule::tcp_close : p.why;
+  }
+  if (p.length == 0) return p.fin ? p : SegmentPlan{};
+  if (!p.fin && !worth_sending(p.length, unsent_bytes, static_cast<uint32_t>(std::min<int64_t>(usable, UINT32_MAX))))
+    return {};
+  if (override_due_) p.why = Rule::tcp_sws_override;
+  p.push = p.length == unsent_bytes;
+  return p;
+}
+
+// Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if nothing
+// smaller is under way; or at least half the largest window that the peer ever offered; or it waited long enough.
+bool Connection::worth_sending(uint32_t length, uint32_t unsent_bytes, uint32_t usable) const {
+  if (length == mss_ || override_due_) return true;
+  const bool all = length == unsent_bytes;
+  const bool corked = options_.cork || more_coming_;
+  const bool nagle_allows = options_.no_delay || snd_.una == snd_.nxt;
+  if (all && !corked && (nagle_allows || snd_.up > snd_.nxt)) return true;
+  return length == usable && usable >= std::max<uint32_t>(snd_.max_wnd / 2, 1) && !corked;
+}
+
+// RFC 9293 §3.8.6.1: one octet into the zero window; one that was sent before if there is such a one.
+SegmentPlan Connection::plan_probe() const {
+  SegmentPlan p{.kind = SegmentPlan::Kind::probe,
+                .seq = snd_.una < snd_.nxt ? snd_.una : snd_.nxt,
+                .why = Rule::tcp_zero_window_probe};
+  if (p.seq < data_end()) {
+    p.length = 1;
+  } else {
+    p.fin = true;
+  }
+  return p;
+}
+
+// RFC 9293 §3.8.4: SEG.SEQ = SND.NXT-1, no text: the peer answers an old number with an ACK.
+SegmentPlan Connection::plan_keepalive() const {
+  return {.kind = SegmentPlan::Kind::keepalive, .seq = snd_.una - 1, .why = Rule::tcp_keepalive_probe};
+}
+
+SegmentPlan Connection::plan_ack() const {
+  return {.kind = SegmentPlan::Kind::ack, .seq = snd_.nxt, .why = ack_reason_};
+}
+
+// --- onto the wire
+// -------------------------------------------------------------------------------------------------------
+
+TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window& window) const {
+  TcpHeader h;
+  h.source_port = tuple().local.port;
+  h.destination_port = tuple().remote.port;
+  h.sequence = wrap(plan.seq, iss_).value;
+  h.window = window.wire;
+  if (plan.kind == SegmentPlan::Kind::syn) {
+    h.flags |= tcp_flag::syn;
+    h.options.mss = agreed_.advertised_mss;
+    // RFC 7323 §2.2: a SYN offers; a SYN,ACK answers an offer.
+    const bool answering = state_ == TcpState::syn_received;
+    if (answering ? agreed_.window_scaling : env_.config.offer_window_scale) h.options.window_scale = rcv_.shift();
+  }
+  if (state_ != TcpState::syn_sent) {
+    h.flags |= tcp_flag::ack;
+    h.acknowledgment = wrap(rcv_.nxt(), irs_).value;
+  }
+  if (plan.push && plan.length > 0) h.flags |= tcp_flag::psh;
+  if (plan.fin) h.flags |= tcp_flag::fin;
+  if (plan.kind == SegmentPlan::Kind::reset) h.flags = static_cast<uint8_t>(h.flags | tcp_flag::rst);
+  if (snd_.up > plan.seq && plan.length > 0) {
+    h.flags |= tcp_flag::urg;
+    h.urgent_pointer = static_cast<uint16_t>(std::min<int64_t>(snd_.up - plan.seq, 65'535));
+  }
+  return h;
+}
+
+SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
+  std::array<ByteSpan, 8> pieces;
+  SegmentPlan p = plan;
+  size_t count = 0;
+  if (p.length > 0) {
+    const auto gathered = queue_.gather(p.seq.stream(), p.length, pieces);
+    count = gathered.pieces;
+    if (gathered.covered < p.length) {  // many tiny chunks: what fits goes now, the rest next
+      p.length = static_cast<uint32_t>(gathered.covered);
+      p.fin = p.push = false;
+    }
+  }
+  const std::span<const ByteSpan> body(pieces.data(), count);
+  const bool scaled = agreed_.window_scaling && p.kind != SegmentPlan::Kind::syn;
+  const Receiver::Window window = rcv_.window(scaled, agreed_.advertised_mss);
+  const TcpHeader header = header_of(p, window);
+
+  HeaderBuffer head;
+  header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
+  const EventNumber event = trace_segment(EventKind::tcp_packet_sent, p, header, now);
+  const IpSend what{.source = tuple().local.address,
+                    .destination = tuple().remote.address,
+                    .protocol = IpProtocol::tcp,
+                    .ttl = options_.ttl,
+                    .tos = options_.tos,
+                    .dont_fragment = true,
+                    .event = event};
+  const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
+  if (outcome == SendOutcome::refused) {
+    env_.tracer.emit(EventKind::tcp_limit_updated, Rule::tcp_device_full, number_, now, {});
+    return outcome;
+  }
+  commit(p, window, now);  // a packet that found no route is lost, like one that the network lost
+  return outcome;
+}
+
+void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window, Time now) {
+  using Kind = SegmentPlan::Kind;
+  env_.counters.add(Counter::tcp_out);
+  ++segments_out_;
+  rcv_.promised(window.edge);
+  ack_now_ = false;  // every segment says where we stand
+  octets_unacked_ = 0;
+  cancel_timer(TcpTimer::delayed_ack, now);
+  if (plan.kind == Kind::ack || plan.kind == Kind::reset) return;
+
+  const bool again = plan.kind == Kind::resend || (plan.kind == Kind::probe && plan.seq < snd_.nxt) ||
+                     (plan.kind == Kind::syn && timeouts_ > 0);
+  if (again) {
+    ++resent_;
+    env_.counters.add(Counter::tcp_retransmits);
+    rtt_.cancel_timing();  // Karn (RFC 6298 §3): whose answer the next ACK is, nobody can tell
+  }
+  switch (plan.kind) {
+    case Kind::syn:
+      syn_due_ = false;
+      break;
+    case Kind::resend:
+      recovery_.resent(plan.end());
+      break;
+    case Kind::probe:
+      probe_due_ = false;
+      probed_ = true;
+      env_.counters.add(Counter::tcp_window_probes);
+      break;
+    case Kind::keepalive:
+      keepalive_due_ = false;
+      env_.counters.add(Counter::tcp_keepalive_probes);
+      return;
+    default:
+      override_due_ = false;
+      break;
+  }
+  if (plan.end() > snd_.nxt) {
+    if (snd_.una == snd_.nxt) stalled_since_ = now;
+    snd_.nxt = plan.end();
+    if (!again && !rtt_.timing()) rtt_.start_timing(plan.end(), now);
+  }
+  last_sent_ = now;
+  // RFC 6298 §5.1: the timer runs while anything is unacknowledged.
+  if (!timers_.running(TcpTimer::rto) && !must_probe()) set_timer(TcpTimer::rto, rtt_.rto(), now);
+}
+
+// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>: acceptable to any peer whose state agrees with ours (RFC 9293 §3.10.5).
+void Connection::send_reset(Rule why, Time now) {
+  env_.counters.add(Counter::tcp_resets_sent);
+  transmit({.kind = SegmentPlan::Kind::reset, .seq = snd_.nxt, .why = why}, now);
+}
+
+}  // namespace limpid

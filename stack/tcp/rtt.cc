@@ -1,0 +1,28 @@
+#include "stack/tcp/rtt.h"
+
+namespace limpid {
+
+// RFC 6298 §2.2 and §2.3, in their order: RTTVAR uses the SRTT of before.
+void RttEstimator::sample(Duration rtt) {
+  rtt = std::max(rtt, Duration{1});
+  latest_ = rtt;
+  min_ = min_ == Duration{} ? rtt : std::min(min_, rtt);
+  if (!has_sample()) {
+    srtt_ = rtt;
+    rttvar_ = rtt / 2;
+  } else {
+    const Duration error = srtt_ > rtt ? srtt_ - rtt : rtt - srtt_;
+    rttvar_ = (3 * rttvar_ + error) / 4;
+    srtt_ = (7 * srtt_ + rtt) / 8;
+  }
+  rto_ = std::clamp(srtt_ + std::max(granularity_, 4 * rttvar_), minimum_, maximum_);
+}
+
+bool RttEstimator::on_ack(SeqPos una, Time now) {
+  if (!timing_ || una < timed_end_) return false;
+  timing_ = false;
+  sample(now - timed_at_);
+  return true;
+}
+
+}  // namespace limpid

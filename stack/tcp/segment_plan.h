@@ -1,0 +1,33 @@
+// What output has decided to send, and why: looked at first, sent then, and committed only when the device took it.
+#pragma once
+
+#include <cstdint>
+
+#include "stack/base/rules.h"
+#include "stack/tcp/seq.h"
+
+namespace limpid {
+
+struct SegmentPlan {
+  enum class Kind : uint8_t {
+    none,
+    syn,        // SYN, or SYN,ACK in a simultaneous open
+    data,       // text never sent before, perhaps with FIN
+    resend,     // text (and FIN) sent before
+    probe,      // one octet into a zero window
+    keepalive,  // an octet number that the peer has acknowledged
+    ack,        // nothing but news about our receiving side
+    reset,      // RST: the connection ends with it
+  };
+  Kind kind = Kind::none;
+  SeqPos seq;
+  uint32_t length = 0;  // octets of text
+  bool fin = false;
+  bool push = false;
+  Rule why = Rule::none;
+
+  explicit operator bool() const { return kind != Kind::none; }
+  SeqPos end() const { return seq + length + (fin ? 1 : 0) + (kind == Kind::syn ? 1 : 0); }
+};
+
+}  // namespace limpid

@@ -1,0 +1,90 @@
+// What crosses the border between TCP and the world above: options, flags, and a snapshot for ss and TCP_INFO.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "stack/base/error.h"
+#include "stack/base/time.h"
+#include "stack/net/port_table.h"
+#include "stack/socket_id.h"
+#include "stack/tcp/state.h"
+#include "stack/wire/address.h"
+
+namespace limpid {
+
+// Settable at any time; an accepted connection inherits its listener's. Zero or unset: the stack's configuration.
+struct TcpOptions {
+  uint32_t send_buffer = 0;        // bytes (SO_SNDBUF)
+  uint32_t receive_buffer = 0;     // bytes (SO_RCVBUF); before connect or listen it decides the window scale
+  uint32_t receive_low_water = 1;  // SO_RCVLOWAT
+  bool no_delay = false;           // TCP_NODELAY: Nagle off
+  bool cork = false;               // TCP_CORK: only full segments, for at most 200 ms
+  bool quick_ack = false;          // TCP_QUICKACK
+  bool keepalive = false;          // SO_KEEPALIVE
+  Duration keepalive_time{};       // TCP_KEEPIDLE
+  Duration keepalive_interval{};   // TCP_KEEPINTVL
+  uint32_t keepalive_probes = 0;   // TCP_KEEPCNT
+  uint16_t max_segment = 0;        // TCP_MAXSEG: the MSS that we advertise and do not exceed
+  uint32_t syn_retries = 0;        // TCP_SYNCNT
+  Duration user_timeout{};         // TCP_USER_TIMEOUT (RFC 5482)
+  bool linger_reset = false;       // SO_LINGER {on, 0}: close sends RST
+  bool urgent_inline = false;      // SO_OOBINLINE
+  uint8_t ttl = 0;                 // IP_TTL
+  uint8_t tos = 0;                 // IP_TOS
+  ReusePolicy reuse;               // kept here so that accepted connections inherit it
+};
+
+struct TcpSendFlags {
+  bool urgent = false;  // MSG_OOB: the last byte is urgent
+  bool more = false;    // MSG_MORE: as cork, for this call
+};
+
+struct TcpReceiveFlags {
+  bool peek = false;    // MSG_PEEK: leave the bytes and the window as they are
+  bool urgent = false;  // MSG_OOB: the urgent byte
+};
+
+struct TcpStatus {
+  SocketId id;
+  uint32_t connection = 0;  // its number in the trace
+  TcpState state = TcpState::closed;
+  Endpoint local;
+  Endpoint remote;
+  uint32_t receive_queue = 0;  // bytes not read yet; a listener: connections not accepted yet
+  uint32_t send_queue = 0;     // bytes not acknowledged yet; a listener: its backlog
+  uint32_t unsent = 0;         // of these, not sent yet
+  uint32_t out_of_order = 0;   // bytes held behind a gap
+  uint32_t memory = 0;         // bytes charged
+  uint32_t mss = 0;            // of what we send
+  uint32_t advertised_mss = 0;
+  uint32_t peer_mss = 0;
+  uint8_t send_window_shift = 0;
+  uint8_t receive_window_shift = 0;
+  bool window_scaling = false;
+  uint32_t send_window = 0;     // what the peer allows, bytes
+  uint32_t receive_window = 0;  // what we allow
+  uint32_t cwnd = 0;            // bytes
+  uint32_t ssthresh = 0;        // bytes; UINT32_MAX: not set yet
+  uint32_t in_flight = 0;       // bytes
+  Duration srtt{};
+  Duration rttvar{};
+  Duration min_rtt{};
+  Duration rto{};
+  uint32_t retransmits = 0;        // consecutive timeouts now
+  uint32_t probes = 0;             // unanswered window or keep-alive probes now
+  uint64_t total_retransmits = 0;  // segments
+  uint64_t segments_out = 0;
+  uint64_t segments_in = 0;
+  uint64_t bytes_acked = 0;
+  uint64_t bytes_received = 0;
+  bool in_recovery = false;  // fast recovery
+  bool in_loss = false;      // after a timeout
+  Time opened{};
+  Time last_received{};
+  Time last_sent{};
+  const char* timer = "";  // which runs: "rto", "delack", "persist", "keepalive", "time-wait", …
+  Time timer_deadline = kNever;
+};
+
+}  // namespace limpid

@@ -1,0 +1,226 @@
+#include "stack/tcp/tcp.h"
+
+#include "stack/wire/tcp.h"
+
+namespace limpid {
+
+Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& tracer, ReadySink& ready)
+    : config_(config),
+      env_{.config = config_,
+           .ip = ip,
+           .counters = counters,
+           .tracer = tracer,
+           .ready = ready,
+           .timers = {},
+           .challenge_acks = {config.challenge_acks_per_second},
+           .dirty = {},
+           .blocked = {}},
+      ports_({config.ephemeral_first, config.ephemeral_last}, rng.split("ports")),
+      demux_(rng.split("demux").key()),
+      isn_(rng.split("isn").key()),
+      share_(rng.split("reuseport").key()) {}
+
+Tcp::~Tcp() = default;
+
+Seq Tcp::initial_sequence(const FourTuple& tuple, Time now) const {
+  return config_.isn_for_tests ? Seq{*config_.isn_for_tests} : isn_.next(tuple, now);
+}
+
+// --- RFC 9293 §3.10.7: SEGMENT ARRIVES, up to the connection that it belongs to
+// -----------------------------------------------
+
+void Tcp::receive(Delivery& d, Time now) {
+  env_.counters.add(Counter::tcp_in);
+  const auto parsed = parse_tcp(d.payload.bytes(), d.source, d.destination);
+  if (!parsed) {
+    env_.counters.add(parsed.error());
+    env_.tracer.emit(
+        EventKind::ip_dropped, Rule::tcp_validate, 0, now,
+        {d.source.v4_bits(), d.destination.v4_bits(), 6, d.payload.length, static_cast<uint32_t>(parsed.error())});
+    return;
+  }
+  const TcpHeader& h = parsed->header;
+  const FourTuple tuple{{d.destination, h.destination_port}, {d.source, h.source_port}};
+  Slice text = std::move(d.payload);
+  text.drop_front(parsed->header_size);
+
+  // RFC 9293 §3.9.2.3 (MUST-57, MUST-63): only between unicast addresses, silently.
+  if (d.broadcast || d.source.is_multicast() || env_.ip.is_broadcast(d.source)) {
+    drop(tuple, h, text.length, 0, Counter::tcp_drop_bad_address, Rule::tcp_address, TcpState::closed, now);
+    return;
+  }
+  if (const DemuxEntry* found = demux_.find(tuple)) {
+    switch (found->kind) {
+      case DemuxKind::connection:
+        return deliver_to_connection(found->index, h, std::move(text), now);
+      case DemuxKind::half_open:
+        return arrives_at_half_open(found->index, h, std::move(text), now);
+      case DemuxKind::time_wait:
+        return arrives_in_time_wait(found->index, d, h, std::move(text), now);
+      case DemuxKind::none:
+        break;
+    }
+  }
+  if (const auto listener = listener_table_.find(tuple.local, share_.hash(tuple))) {
+    return arrives_at_listener(listener, d, h, text.length, now);
+  }
+  trace_arrival(tuple, h, text.length, 0, TcpState::closed, Seq{h.sequence}, Seq{h.acknowledgment}, 0, now);
+  answer_nobody(d, h, text.length, Rule::tcp_no_connection, now);
+}
+
+void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, Slice text, Time now) {
+  Connection& c = *connections_.at(index);
+  Segment segment = c.unwrap_segment(h, std::move(text));
+  const Verdict verdict = c.on_segment(segment, now);
+  if (verdict == Verdict::bad_ack) {  // RFC 9293 §3.5.2, group 2: <SEQ=SEG.ACK><CTL=RST>, and the state stays
+    env_.counters.add(Counter::tcp_resets_sent);
+    send_control({.tuple = c.tuple(),
+                  .connection = c.number(),
+                  .seq = Seq{h.acknowledgment},
+                  .flags = tcp_flag::rst,
+                  .why = Rule::tcp_bad_ack_reset,
+                  .state = c.state(),
+                  .seq_base = Seq{h.acknowledgment}},
+                 now);
+  }
+  if (c.released()) settle(c, now);
+}
+
+// RFC 9293 §3.10.7.1, and §3.5.2 group 1: whatever arrives for nobody draws a RST that its sender will believe, but a
+// RST never does.
+void Tcp::answer_nobody(const Delivery& d, const TcpHeader& h, uint32_t text_length, Rule why, Time now) {
+  const FourTuple tuple{{d.destination, h.destination_port}, {d.source, h.source_port}};
+  drop(tuple, h, text_length, 0, Counter::tcp_drop_no_connection, why, TcpState::closed, now);
+  if (h.has(tcp_flag::rst)) return;
+  Control reset{.tuple = tuple, .flags = tcp_flag::rst, .why = why};
+  if (h.has(tcp_flag::ack)) {
+    reset.seq = Seq{h.acknowledgment};
+    reset.seq_base = reset.seq;
+  } else {
+    const uint32_t length = text_length + (h.has(tcp_flag::syn) ? 1u : 0u) + (h.has(tcp_flag::fin) ? 1u : 0u);
+    reset.flags = tcp_flag::rst | tcp_flag::ack;
+    reset.ack = Seq{h.sequence + length};
+    reset.ack_base = Seq{h.sequence};
+  }
+  env_.counters.add(Counter::tcp_resets_sent);
+  send_control(reset, now);
+}
+
+void Tcp::send_control(const Control& c, Time now) {
+  TcpHeader h;
+  h.source_port = c.tuple.local.port;
+  h.destination_port = c.tuple.remote.port;
+  h.sequence = c.seq.value;
+  h.acknowledgment = c.ack.value;
+  h.flags = c.flags;
+  h.window = c.window;
+  h.options = c.options;
+  HeaderBuffer head;
+  h.write(head.prepend(h.size()), c.tuple.local.address, c.tuple.remote.address, {});
+  EventNumber event = 0;
+  if (env_.tracer.on()) {
+    event = env_.tracer.emit(
+        EventKind::tcp_packet_sent, c.why, c.connection, now,
+        {c.seq.value - c.seq_base.value, h.has(tcp_flag::ack) ? c.ack.value - c.ack_base.value : 0, 0, c.flags,
+         c.window, static_cast<uint32_t>(c.state), c.again ? 1u : 0u, c.tuple.local.port, c.tuple.remote.port});
+  }
+  env_.counters.add(Counter::tcp_out);
+  const uint8_t ttl = c.ttl > 0 ? c.ttl : uint8_t{0};
+  // Refused or without a route it is lost, as it may be on the way: whoever needs it again will ask again.
+  env_.ip.send({.source = c.tuple.local.address,
+                .destination = c.tuple.remote.address,
+                .protocol = IpProtocol::tcp,
+                .ttl = ttl,
+                .event = event},
+               head, {}, now);
+}
+
+// --- ICMP (RFC 9293 §3.9.2.2, RFC 5927)
+// -----------------------------------------------------------------------------------------
+
+void Tcp::icmp_error(const Delivery& e, Time now) {
+  const ByteSpan quoted = e.payload.bytes();
+  if (quoted.size() < 8) return;
+  const FourTuple tuple{{e.source, load16(quoted, 0)}, {e.destination, load16(quoted, 2)}};
+  const DemuxEntry* found = demux_.find(tuple);
+  if (found != nullptr && found->kind == DemuxKind::half_open) {
+    // Who never sent that SYN is spared further SYN,ACKs (as SYN-SENT: hard before synchronization).
+    HalfOpen& half = *half_open_.at(found->index);
+    if (e.icmp_type == 3 && e.icmp_code != 4 && load32(quoted, 4) == half.iss.value) drop_half_open(half);
+    return;
+  }
+  if (found == nullptr || found->kind != DemuxKind::connection) {
+    env_.counters.add(Counter::icmp_drop_no_socket);
+    return;
+  }
+  Connection& c = *connections_.at(found->index);
+  c.on_icmp_error(e.icmp_type, e.icmp_code, c.unwrap_own(Seq{load32(quoted, 4)}), now);
+  if (c.released()) settle(c, now);
+}
+
+// --- time, flush, back-pressure
+// --------------------------------------------------------------------------------------------------
+
+bool Tcp::has_work() const { return !env_.dirty.empty(); }
+
+void Tcp::flush(Time now) {
+  while (!env_.dirty.empty()) {
+    Connection& c = env_.dirty.pop_front();
+    c.output(now);
+    if (c.released()) settle(c, now);
+  }
+}
+
+void Tcp::advance(Time now) {
+  while (TimerEntry* due = env_.timers.pop_due(now)) {
+    switch (static_cast<TimerOwner>(due->owner_kind)) {
+      case TimerOwner::connection: {
+        Connection& c = *connections_.at(due->owner);
+        c.on_timer(now);
+        if (c.released()) settle(c, now);
+        break;
+      }
+      case TimerOwner::half_open:
+        on_half_open_timer(due->owner, now);
+        break;
+      case TimerOwner::time_wait:
+        end_time_wait(*time_wait_.at(due->owner), Rule::tcp_time_wait_over, now);
+        break;
+    }
+  }
+}
+
+void Tcp::link_writable(InterfaceId interface) {
+  Connection* c = env_.blocked.empty() ? nullptr : &env_.blocked.front();
+  while (c != nullptr) {
+    Connection* next = env_.blocked.next(*c);
+    if (c->interface() == interface) {
+      c->ListHook<BlockedTag>::unlink();
+      if (!c->ListHook<DirtyTag>::linked()) env_.dirty.push_back(*c);
+    }
+    c = next;
+  }
+}
+
+// --- tracing
+// ------------------------------------------------------------------------------------------------------------------------
+
+void Tcp::drop(const FourTuple& tuple, const TcpHeader& h, uint32_t text_length, uint32_t connection, Counter reason,
+               Rule why, TcpState state, Time now) {
+  env_.counters.add(reason);
+  if (!env_.tracer.on()) return;
+  env_.tracer.emit(EventKind::tcp_packet_dropped, why, connection, now,
+                   {0, 0, text_length, h.flags, static_cast<uint32_t>(reason), static_cast<uint32_t>(state),
+                    tuple.remote.port, tuple.local.port});
+}
+
+void Tcp::trace_arrival(const FourTuple& tuple, const TcpHeader& h, uint32_t text_length, uint32_t connection,
+                        TcpState state, Seq seq_base, Seq ack_base, uint8_t shift, Time now) {
+  if (!env_.tracer.on()) return;
+  env_.tracer.emit(EventKind::tcp_packet_received, Rule::tcp_arrived, connection, now,
+                   {h.sequence - seq_base.value, h.has(tcp_flag::ack) ? h.acknowledgment - ack_base.value : 0,
+                    text_length, h.flags, uint32_t{h.window} << (h.has(tcp_flag::syn) ? 0 : shift),
+                    static_cast<uint32_t>(state), h.urgent_pointer, tuple.remote.port, tuple.local.port});
+}
+
+}  // namespace limpid

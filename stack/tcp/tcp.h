@@ -1,0 +1,138 @@
+// TCP of one stack: all its connections, and what is decided before a segment has found its own (RFC 9293 §3.10.7.1,
+// §3.10.7.2).
+//
+//   receive()  tcp.cc           demux -> connection | half-open | TIME-WAIT -> listener -> nobody (RST)
+//   passive_open.cc             LISTEN and SYN-RECEIVED: SYN queue and accept queue
+//   closing.cc                  what becomes of a connection that left the network; TIME-WAIT
+//   calls.cc                    the user calls, by SocketId
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "stack/base/slab.h"
+#include "stack/net/port_table.h"
+#include "stack/tcp/connection.h"
+#include "stack/tcp/demux.h"
+#include "stack/tcp/environment.h"
+#include "stack/tcp/half_open.h"
+#include "stack/tcp/isn.h"
+#include "stack/tcp/listener.h"
+#include "stack/tcp/time_wait.h"
+
+namespace limpid {
+
+class Tcp {
+ public:
+  Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& tracer, ReadySink& ready);
+  ~Tcp();
+
+  // --- the world moves ---
+  void receive(Delivery& delivery, Time now);
+  void icmp_error(const Delivery& error, Time now);
+  void flush(Time now);
+  bool has_work() const;  // flush() has something to do
+  void advance(Time now);
+  void link_writable(InterfaceId interface);
+  Time next_deadline() const { return env_.timers.next_deadline(); }
+
+  // --- user calls; documented in stack/stack.h ---
+  Result<SocketId> connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now);
+  Result<SocketId> listen(BindId bind, uint32_t backlog, const TcpOptions& options);
+  void set_backlog(SocketId listener, uint32_t backlog);
+  Result<SocketId> accept(SocketId listener);
+  void put_back(SocketId listener, SocketId connection);
+  Result<size_t> send(SocketId id, ByteSpan bytes, TcpSendFlags flags, Time now);
+  Result<size_t> receive_bytes(SocketId id, MutableByteSpan into, TcpReceiveFlags flags, Time now);
+  Result<void> shutdown_send(SocketId id, Time now);
+  Result<void> shutdown_receive(SocketId id, Time now);
+  void close(SocketId id, Time now);
+  void abort(SocketId id, Time now);
+  Result<void> set_options(SocketId id, const TcpOptions& options, Time now);
+  const TcpOptions* options(SocketId id) const;
+  Result<TcpStatus> status(SocketId id) const;
+  ReadyEvents readiness(SocketId id) const;
+  Error take_error(SocketId id);
+  Connection* find(SocketId id);
+  const Connection* find(SocketId id) const { return const_cast<Tcp*>(this)->find(id); }
+  PortTable& ports() { return ports_; }
+  const PortTable& ports() const { return ports_; }
+
+  // --- looking in ---
+  std::vector<TcpStatus> list() const;
+  size_t unfinished() const;
+  std::string check_invariants(Time now) const;
+
+ private:
+  using ConnectionHandle = Handle<Connection>;
+
+  // --- tcp.cc ---
+  void deliver_to_connection(uint32_t index, const TcpHeader& header, Slice text, Time now);
+  void answer_nobody(const Delivery& d, const TcpHeader& header, uint32_t text_length, Rule why, Time now);
+  // A segment that belongs to no connection of ours (any more): RST, SYN,ACK, the ACK of TIME-WAIT.
+  struct Control {
+    FourTuple tuple{};
+    uint32_t connection = 0;
+    Seq seq{};
+    Seq ack{};
+    uint8_t flags = 0;
+    uint16_t window = 0;
+    uint8_t ttl = 0;
+    TcpOptionSet options{};
+    Rule why = Rule::none;
+    TcpState state = TcpState::closed;
+    bool again = false;
+    Seq seq_base{};     // for the trace, which shows relative numbers
+    Seq ack_base{};     //
+    uint8_t shift = 0;  // and windows in bytes
+  };
+  void send_control(const Control& control, Time now);
+  void drop(const FourTuple& tuple, const TcpHeader& header, uint32_t text_length, uint32_t connection, Counter reason,
+            Rule why, TcpState state, Time now);
+  void trace_arrival(const FourTuple& tuple, const TcpHeader& header, uint32_t text_length, uint32_t connection,
+                     TcpState state, Seq seq_base, Seq ack_base, uint8_t shift, Time now);
+
+  // --- passive_open.cc ---
+  // `isn`: the initial sequence number, when an old connection in TIME-WAIT wants it beyond its own.
+  void arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& header, uint32_t text_length,
+                           Time now, std::optional<Seq> isn = {});
+  void open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& header, Seq isn,
+                 Time now);
+  void send_syn_ack(HalfOpen& half, Time now);
+  void arrives_at_half_open(uint32_t index, const TcpHeader& header, Slice text, Time now);
+  void establish(uint32_t index, const TcpHeader& header, Slice text, Time now);
+  void on_half_open_timer(uint32_t index, Time now);
+  void drop_half_open(HalfOpen& half);
+  void close_listener(Handle<Listener> handle, Time now);
+
+  // --- closing.cc ---
+  void settle(Connection& c, Time now);  // if it has left the network, take it off
+  void enter_time_wait(Connection& c, Time now);
+  void arrives_in_time_wait(uint32_t index, const Delivery& d, const TcpHeader& header, Slice text, Time now);
+  void acknowledge_in_time_wait(const TimeWait& t, Rule why, Time now);
+  void end_time_wait(TimeWait& t, Rule why, Time now);
+  void give_up_port(PortHold& hold, const Endpoint& local);
+  void forget(Connection& c);
+
+  Listener* find_listener(SocketId id) const;
+  static TcpStatus status_of(const Listener& listener);
+  ConnectionHandle handle_of(const Connection& c) const { return connections_.handle_at(c.demux_.index); }
+  static SocketId id_of(ConnectionHandle h) { return {SocketId::Kind::tcp, h.index, h.generation}; }
+  Seq initial_sequence(const FourTuple& tuple, Time now) const;
+
+  TcpConfig config_;
+  TcpEnvironment env_;
+  PortTable ports_;
+  Demux demux_;
+  IsnGenerator isn_;
+  TupleHash share_;  // picks among listeners that share a port
+  ListenerTable listener_table_;
+  Slab<Connection> connections_;
+  Slab<HalfOpen> half_open_;
+  Slab<TimeWait> time_wait_;
+  Slab<Listener> listeners_;
+  IntrusiveList<TimeWait> oldest_time_wait_;
+};
+
+}  // namespace limpid

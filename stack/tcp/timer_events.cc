@@ -1,0 +1,179 @@
+// The deadline says when: what each named timer of a connection does when it expires, and which of them should run.
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+
+namespace limpid {
+
+void Connection::on_timer(Time now) {
+  while (timers_.next_deadline() <= now && !released()) {
+    const TcpTimer timer = timers_.next();
+    const Time due = timers_.at(timer);
+    timers_.cancel(timer);
+    if (env_.tracer.on()) {
+      const EventNumber n = env_.tracer.emit(EventKind::tcp_timer_expired, Rule::none, number_, now,
+                                             {static_cast<uint32_t>(timer), static_cast<uint32_t>(to_us(now - due))});
+      env_.tracer.begin_input(n);
+    }
+    switch (timer) {
+      case TcpTimer::rto:
+        on_retransmission_timeout(now);
+        break;
+      case TcpTimer::delayed_ack:
+        want_ack(Rule::tcp_ack_timer);
+        break;
+      case TcpTimer::persist:
+        on_persist_timeout(now);
+        break;
+      case TcpTimer::keepalive:
+        on_keepalive_timeout(now);
+        break;
+      case TcpTimer::fin_wait_2:
+        die(TcpEvent::timeout, Error::none, Rule::tcp_orphan_timeout, now);
+        break;
+    }
+  }
+  adjust_timers(now);
+  mark_dirty();
+}
+
+// RFC 9293 §3.8.3: R2 is a count of expiries, its own for SYNs and for connections that nobody holds any more.
+uint32_t Connection::retry_limit() const {
+  if (state_ == TcpState::syn_sent) return options_.syn_retries;
+  if (state_ == TcpState::syn_received) return env_.config.syn_ack_retries;
+  return attached_ ? env_.config.retries_r2 : std::min(env_.config.retries_r2, env_.config.orphan_retries);
+}
+
+// RFC 6298 §5.4 to §5.7, RFC 5681 §3.1.
+void Connection::on_retransmission_timeout(Time now) {
+  env_.counters.add(Counter::tcp_timeouts);
+  const bool user_gave_up =
+      options_.user_timeout > Duration{} && stalled_since_ != kNever && now - stalled_since_ >= options_.user_timeout;
+  if (timeouts_ >= retry_limit() || user_gave_up) {
+    die(TcpEvent::abort, soft_error_ != Error::none ? soft_error_ : Error::timed_out, Rule::tcp_give_up, now);
+    return;
+  }
+  const bool first = timeouts_++ == 0;
+  rtt_.back_off();
+  rtt_.cancel_timing();
+  if (!synchronized(state_)) {
+    syn_due_ = true;
+  } else {
+    env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_retransmit_timeout, number_, now,
+                     {snd_.una.low(), in_flight()});
+    congestion_.on_timeout(in_flight(), first);
+    recovery_.on_timeout(snd_.una, snd_.nxt);
+    trace_metrics(Rule::tcp_retransmit_timeout, now);
+  }
+  set_timer(TcpTimer::rto, rtt_.rto(), now);
+}
+
+// Either the peer's window is zero and is to be probed (RFC 9293 §3.8.6.1), or a small segment waited long enough
+// (§3.8.6.2.1).
+void Connection::on_persist_timeout(Time now) {
+  if (!must_probe()) {
+    override_due_ = true;
+    return;
+  }
+  const bool user_gave_up =
+      options_.user_timeout > Duration{} && stalled_since_ != kNever && now - stalled_since_ >= options_.user_timeout;
+  // Answers keep a connection alive however long its window stays zero (MUST-37), but not one that nobody holds any
+  // more: its memory is not the peer's to keep.
+  const bool nobody_waits = !attached_ && probe_interval_ >= env_.config.maximum_rto;
+  if (probes_ >= retry_limit() || user_gave_up || nobody_waits) {
+    die(TcpEvent::abort, soft_error_ != Error::none ? soft_error_ : Error::timed_out, Rule::tcp_give_up, now);
+    return;
+  }
+  if (probes_++ == 0 && stalled_since_ == kNever) stalled_since_ = now;
+  probe_due_ = true;
+  probe_interval_ = std::min(2 * probe_interval_, env_.config.maximum_rto);
+  set_timer(TcpTimer::persist, probe_interval_, now);
+}
+
+void Connection::on_keepalive_timeout(Time now) {
+  const Duration silent = now - std::max(last_received_, opened_);
+  if (keepalives_ == 0 && silent < keepalive_time()) {  // something came meanwhile
+    timers_.set(TcpTimer::keepalive, now - silent + keepalive_time());
+    return;
+  }
+  if (keepalives_ >= keepalive_probes()) {
+    send_reset(Rule::tcp_keepalive_dead, now);
+    die(TcpEvent::abort, soft_error_ != Error::none ? soft_error_ : Error::timed_out, Rule::tcp_keepalive_dead, now);
+    return;
+  }
+  if (snd_.una == snd_.nxt && unsent() == 0) {  // else retransmissions find out by themselves
+    ++keepalives_;
+    keepalive_due_ = true;
+  }
+  set_timer(TcpTimer::keepalive, keepalive_interval(), now);
+}
+
+bool Connection::must_probe() const {
+  return synchronized(state_) && snd_.wnd == 0 && (snd_.una < snd_.nxt || unsent() > 0 || (fin_queued_ && !fin_sent()));
+}
+
+// After every step: what should run, runs.
+void Connection::adjust_timers(Time now) {
+  if (released()) {
+    timers_.cancel_all();
+    env_.timers.remove(timer_);
+    return;
+  }
+  if (synchronized(state_)) {
+    const bool probing = must_probe();
+    const bool outstanding = snd_.una < snd_.nxt;
+    if (probing || !outstanding) cancel_timer(TcpTimer::rto, now);
+    if (outstanding && !probing && !timers_.running(TcpTimer::rto)) set_timer(TcpTimer::rto, rtt_.rto(), now);
+
+    // Something small waits, nothing is under way whose ACK could release it, and the window is not zero.
+    const bool held_back = !probing && !outstanding && unsent() > 0 && !override_due_;
+    // The first probe after one RTO (SHLD-29), also where the timer ran for a small segment until now.
+    const bool first_probe = probe_interval_ == Duration{};
+    if (probing && (first_probe || !timers_.running(TcpTimer::persist))) {
+      if (first_probe) probe_interval_ = rtt_.rto();
+      set_timer(TcpTimer::persist, probe_interval_, now);
+    } else if (held_back && !timers_.running(TcpTimer::persist)) {
+      set_timer(TcpTimer::persist, env_.config.sws_override, now);
+    } else if (!probing && !held_back) {
+      cancel_timer(TcpTimer::persist, now);
+    }
+
+    if (options_.keepalive && !timers_.running(TcpTimer::keepalive)) {
+      // Asked for on a connection that has long been silent: now, as Linux does for TCP_KEEPIDLE.
+      timers_.set(TcpTimer::keepalive, std::max(now, std::max(last_received_, opened_) + keepalive_time()));
+    }
+    if (!options_.keepalive) timers_.cancel(TcpTimer::keepalive);
+    if (state_ == TcpState::fin_wait_2 && !attached_ && !timers_.running(TcpTimer::fin_wait_2)) {
+      set_timer(TcpTimer::fin_wait_2, env_.config.fin_wait_2, now);
+    }
+  } else if (snd_.una < snd_.nxt && !timers_.running(TcpTimer::rto)) {
+    set_timer(TcpTimer::rto, rtt_.rto(), now);
+  }
+  env_.timers.set(timer_, timers_.next_deadline());
+}
+
+void Connection::set_timer(TcpTimer timer, Duration delay, Time now) {
+  timers_.set(timer, now + delay);
+  if (env_.tracer.on())
+    env_.tracer.emit(
+        EventKind::tcp_timer_set, Rule::none, number_, now,
+        {static_cast<uint32_t>(timer), static_cast<uint32_t>(std::min<int64_t>(to_us(delay), UINT32_MAX))});
+}
+
+void Connection::cancel_timer(TcpTimer timer, Time now) {
+  if (!timers_.running(timer)) return;
+  timers_.cancel(timer);
+  env_.tracer.emit(EventKind::tcp_timer_cancelled, Rule::none, number_, now, {static_cast<uint32_t>(timer)});
+}
+
+Duration Connection::keepalive_time() const {
+  return options_.keepalive_time > Duration{} ? options_.keepalive_time : env_.config.keepalive_time;
+}
+Duration Connection::keepalive_interval() const {
+  return options_.keepalive_interval > Duration{} ? options_.keepalive_interval : env_.config.keepalive_interval;
+}
+uint32_t Connection::keepalive_probes() const {
+  return options_.keepalive_probes > 0 ? options_.keepalive_probes : env_.config.keepalive_probes;
+}
+
+}  // namespace limpid

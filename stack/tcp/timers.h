@@ -1,0 +1,45 @@
+// The deadlines of one connection: a table of named times, and one lazily moved entry of it in the stack's queue.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "stack/base/time.h"
+
+namespace limpid {
+
+enum class TcpTimer : uint8_t {
+  rto,          // retransmission (RFC 6298), of SYN, text and FIN
+  delayed_ack,  // an ACK that waits for company (RFC 9293 §3.8.6.3)
+  persist,      // zero-window probes, and the override of silly-window avoidance (§3.8.6.1, §3.8.6.2.1)
+  keepalive,    // §3.8.4
+  fin_wait_2,   // nobody holds the connection and the peer does not close
+};
+inline constexpr size_t kTcpTimerCount = 5;
+inline constexpr std::array<std::string_view, kTcpTimerCount> kTcpTimerNames = {"rto", "delack", "persist", "keepalive",
+                                                                                "fin-wait-2"};
+
+class TimerTable {
+ public:
+  TimerTable() { at_.fill(kNever); }
+
+  bool running(TcpTimer t) const { return at(t) != kNever; }
+  Time at(TcpTimer t) const { return at_[static_cast<size_t>(t)]; }
+  void set(TcpTimer t, Time when) { at_[static_cast<size_t>(t)] = when; }
+  void cancel(TcpTimer t) { set(t, kNever); }
+  void cancel_all() { at_.fill(kNever); }
+
+  TcpTimer next() const {
+    size_t first = 0;
+    for (size_t i = 1; i < kTcpTimerCount; ++i)
+      if (at_[i] < at_[first]) first = i;
+    return static_cast<TcpTimer>(first);
+  }
+  Time next_deadline() const { return at(next()); }
+
+ private:
+  std::array<Time, kTcpTimerCount> at_;
+};
+
+}  // namespace limpid

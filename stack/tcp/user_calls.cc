@@ -1,0 +1,127 @@
+// The user calls of RFC 9293 §3.10.2 to §3.10.6, on one connection. (OPEN is in tcp.cc: it makes the connection.)
+#include <algorithm>
+
+#include "stack/tcp/connection.h"
+
+namespace limpid {
+
+// RFC 9293 §3.10.2, SEND: queued before the connection stands, sent as the windows allow afterwards.
+Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
+  if (error_ != Error::none) return std::unexpected(take_error());
+  if (fin_queued_ || released()) return std::unexpected(Error::closing);
+  const size_t taken = std::min(bytes.size(), send_room());
+  if (taken == 0 && !bytes.empty()) return std::unexpected(Error::would_block);
+  queue_.append(bytes.first(taken));
+  more_coming_ = flags.more;
+  if (flags.urgent && taken > 0) snd_.up = data_end();
+  output(now);
+  return taken;
+}
+
+// RFC 9293 §3.10.3, RECEIVE: what is there first; then end of stream, if the peer's FIN was reached; then the error.
+Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, Time now) {
+  if (flags.urgent) {
+    const auto octet = rcv_.urgent_octet(flags.peek);
+    if (!octet)
+      return std::unexpected(options_.urgent_inline || !rcv_.urgent_ahead() ? Error::invalid_argument
+                                                                            : Error::would_block);
+    if (!into.empty()) into[0] = *octet;
+    return into.empty() ? 0 : 1;
+  }
+  const size_t got = rcv_.read(into, flags.peek);
+  if (got > 0 || into.empty()) {
+    if (!flags.peek && may_receive(state_) && rcv_.update_due(agreed_.advertised_mss)) {
+      want_ack(Rule::tcp_window_opened);
+      output(now);
+    }
+    return got;
+  }
+  if (rcv_.fin_reached()) return 0;  // the peer had said all before anything went wrong (as Linux)
+  if (error_ != Error::none) return std::unexpected(take_error());
+  const bool ended = released() || receive_shut_;
+  if (ended) return 0;
+  return std::unexpected(Error::would_block);
+}
+
+// RFC 9293 §3.10.4, CLOSE of our direction: a FIN behind what is queued.
+Result<void> Connection::shutdown_send(Time now) {
+  if (fin_queued_ || released()) return {};
+  if (state_ == TcpState::syn_sent) {
+    die(TcpEvent::close, Error::none, Rule::tcp_close, now);
+    return {};
+  }
+  fin_queued_ = true;
+  more_coming_ = false;
+  if (synchronized(state_)) set_state(TcpEvent::close, Rule::tcp_close, now);
+  raise(kWritable);
+  output(now);
+  return {};
+}
+
+// Nothing goes on the wire: the peer's text is still acknowledged, reading what is buffered still works, and then it
+// ends (as Linux).
+void Connection::shutdown_receive(Time) {
+  receive_shut_ = true;
+  raise(kReadable);
+}
+
+// The user lets go. RFC 2525 §2.17: with octets unread, or by wish (linger zero), the peer gets a RST, so that it knows
+// that they were lost.
+void Connection::close(Time now) {
+  const bool unread = rcv_.queue().readable() > 0;
+  detach();
+  if (released()) return;
+  if (unread || options_.linger_reset) {
+    abort(unread ? Rule::tcp_unread_data : Rule::tcp_abort, now);
+    return;
+  }
+  shutdown_send(now).value();
+  adjust_timers(now);
+}
+
+// RFC 9293 §3.10.5, ABORT. In SYN-SENT the peer does not know us; in CLOSING and LAST-ACK both have said all.
+void Connection::abort(Rule why, Time now) {
+  if (released()) return;
+  const bool silent = state_ == TcpState::syn_sent || state_ == TcpState::closing || state_ == TcpState::last_ack;
+  if (!silent) send_reset(why, now);
+  die(TcpEvent::abort, Error::none, why, now);
+  rcv_.clear();
+}
+
+void Connection::set_options(const TcpOptions& options, Time now) {
+  const TcpOptions before = options_;
+  const bool was_full = !has_room();
+  options_ = options;
+  if (options_.send_buffer == 0) options_.send_buffer = before.send_buffer;
+  if (options_.receive_buffer == 0) options_.receive_buffer = before.receive_buffer;
+  if (options_.syn_retries == 0) options_.syn_retries = before.syn_retries;
+  if (options_.ttl == 0) options_.ttl = before.ttl;
+  rcv_.set_buffer(options_.receive_buffer);
+  rcv_.set_urgent_inline(options_.urgent_inline);
+  if (!options_.cork) more_coming_ = false;
+  const bool keepalive_changed =
+      options_.keepalive_time != before.keepalive_time || options_.keepalive != before.keepalive;
+  if (keepalive_changed) {
+    keepalives_ = 0;
+    timers_.cancel(TcpTimer::keepalive);
+  }
+  if (options_.quick_ack && timers_.running(TcpTimer::delayed_ack)) want_ack(Rule::tcp_ack_now);
+  if (was_full && has_room()) raise(kWritable);
+  if (!released()) output(now);  // Nagle or the cork may have come off
+}
+
+ReadyEvents Connection::readiness() const {
+  unsigned r = 0;
+  const bool ended = rcv_.fin_reached() || receive_shut_;
+  if (rcv_.readable() >= options_.receive_low_water || ended || released() || error_ != Error::none) r |= kReadable;
+  const bool connecting = state_ == TcpState::syn_sent || state_ == TcpState::syn_received;
+  if (released() || fin_queued_ || (!connecting && has_room())) r |= kWritable;
+  if (synchronized(state_)) r |= kConnected;
+  if (rcv_.fin_reached() || state_ == TcpState::closed) r |= kPeerFin;
+  if (error_ != Error::none) r |= kError;
+  if (released() || (rcv_.fin_reached() && fin_queued_)) r |= kHangUp;
+  if (rcv_.urgent_ahead()) r |= kUrgent;
+  return static_cast<ReadyEvents>(r);
+}
+
+}  // namespace limpid
