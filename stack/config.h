@@ -1,0 +1,72 @@
+// Every tunable of the stack, its default, and where the default comes from. Plain data; a change of it is an input.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "stack/base/time.h"
+
+namespace limpid {
+
+struct IpConfig {
+  uint8_t ttl = 64;                        // RFC 1122 §3.2.1.7 (configurable), RFC 1700's value; Linux ip_default_ttl
+  bool answer_echo = true;                 // RFC 1122 §3.2.2.6; Linux icmp_echo_ignore_all = 0
+  uint32_t icmp_errors_per_second = 1000;  // Linux icmp_msgs_per_sec
+  uint32_t icmp_burst = 50;                // Linux icmp_msgs_burst
+  Duration icmp_per_peer_interval = 1s;    // Linux icmp_ratelimit: 1000 ms a peer, a burst of 6
+  uint32_t icmp_per_peer_burst = 6;
+  Duration neighbor_reachable_time = 30s;  // Linux base_reachable_time_ms
+  Duration neighbor_retry = 1s;            // RFC 1122 §2.3.2.1: at most one request a second a destination
+  uint32_t neighbor_tries = 3;             // Linux mcast_solicit
+  uint32_t neighbor_queue_packets = 64;    // packets that wait for one neighbor
+  uint32_t neighbor_entries = 1024;        // Linux gc_thresh3
+};
+
+struct UdpConfig {
+  uint32_t receive_buffer = 212'992;  // bytes charged to a socket's queue; Linux rmem_default
+  uint32_t send_buffer = 212'992;     // Linux wmem_default
+};
+
+struct TcpConfig {
+  uint32_t send_buffer = 1 << 20;             // bytes; Linux tcp_wmem (auto-tuned there: 16 KiB to 4 MiB)
+  uint32_t receive_buffer = 1 << 20;          // bytes; Linux tcp_rmem (auto-tuned there: 128 KiB to 6 MiB)
+  uint8_t window_scale = 7;                   // largest needed for max_receive_buffer; computed from it at open
+  uint32_t max_buffer = 32 << 20;             // bound of SO_SNDBUF and SO_RCVBUF
+  bool offer_window_scale = true;             // RFC 7323 §2
+  uint16_t default_mss = 536;                 // RFC 9293 §3.7.1, when the peer names none
+  uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
+  uint32_t initial_window_segments = 10;      // RFC 6928
+  Duration initial_rto = 1s;                  // RFC 6298 §2.1
+  Duration minimum_rto = 200ms;               // RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
+  Duration maximum_rto = 120s;                // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX
+  Duration clock_granularity = 1ms;           // G of RFC 6298 §2
+  Duration delayed_ack = 40ms;                // RFC 9293 §3.8.6.3: below 500 ms; Linux TCP_DELACK_MIN
+  Duration sws_override = 200ms;              // RFC 9293 §3.8.6.2.1: 0.1 to 1 s
+  Duration msl = 30s;                         // RFC 9293 §3.4.2 says 2 min; 2 MSL = 60 s is Linux TCP_TIMEWAIT_LEN
+  Duration fin_wait_2 = 60s;                  // Linux tcp_fin_timeout, for connections nobody holds any more
+  uint32_t syn_retries = 6;                   // Linux tcp_syn_retries: 127 s in all
+  uint32_t syn_ack_retries = 5;               // Linux tcp_synack_retries
+  uint32_t retries_r2 = 15;                   // R2, at least 100 s (SHLD-11); Linux tcp_retries2: 924 s
+  uint32_t orphan_retries = 8;                // Linux tcp_orphan_retries: R2 of connections nobody holds any more
+  Duration keepalive_time = 7200s;            // RFC 9293 §3.8.4 (MUST-28); Linux tcp_keepalive_time
+  Duration keepalive_interval = 75s;          // Linux tcp_keepalive_intvl
+  uint32_t keepalive_probes = 9;              // Linux tcp_keepalive_probes
+  uint32_t syn_queue = 1024;                  // half-open connections a listener; Linux tcp_max_syn_backlog
+  uint32_t max_accept_queue = 4096;           // Linux somaxconn
+  uint32_t max_connections = 1'048'576;       // of one stack, half-open and TIME-WAIT not counted
+  uint32_t max_time_wait = 262'144;           // Linux tcp_max_tw_buckets; past it the oldest goes
+  uint32_t challenge_acks_per_second = 1000;  // RFC 5961 §7; Linux tcp_challenge_ack_limit was 1000
+  Duration invalid_ack_interval = 500ms;      // answers to out-of-window segments; Linux tcp_invalid_ratelimit
+  std::optional<uint32_t> isn_for_tests;      // every initial sequence number, to start near the wrap
+  uint16_t ephemeral_first = 32'768;          // Linux ip_local_port_range
+  uint16_t ephemeral_last = 60'999;
+};
+
+struct Config {
+  IpConfig ip;
+  UdpConfig udp;
+  TcpConfig tcp;
+  uint64_t frame_memory = uint64_t{512} << 20;  // bytes of frames that may exist at once
+};
+
+}  // namespace limpid

@@ -1,0 +1,66 @@
+// What a descriptor of ours leads to: the socket of the stack, and all that POSIX adds to it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "stack/runtime/world.h"
+#include "stack/stack.h"
+
+namespace limpid {
+
+// A call that waits for a socket: which of its wake-ups matter. On the caller's stack.
+struct SocketWait {
+  Waiter* waiter = nullptr;
+  ReadyEvents interest = 0;
+  SocketWait* next = nullptr;
+};
+
+// Everything under the machine's lock, but for `references`.
+struct OpenSocket {
+  enum class Kind : uint8_t { stream, datagram, raw };
+
+  Kind kind = Kind::stream;
+  uint8_t protocol = 0;
+
+  // The stack's name for it. A stream socket has none until connect or listen, and then a listener's or a connection's.
+  SocketId id;
+  // A stream socket's claim on its port from bind to connect or listen, which take it over; and what was asked for, so
+  // that a second connect after a failed one can claim it again.
+  BindId bind;
+  bool bound = false;
+  Endpoint bound_to;
+  bool connecting = false;  // connect was called, and its outcome has not been told yet
+  bool was_connected = false;
+  int told_error = 0;  // why the connection went, when the stack has forgotten it
+
+  TcpOptions tcp;  // what was set before there was an id to set it on
+  UdpOptions udp;
+  ReusePolicy reuse;
+
+  bool nonblocking = false;
+  Duration receive_timeout{};  // zero: none
+  Duration send_timeout{};
+  bool linger = false;
+  Duration linger_time{};
+  bool shut_receive = false;
+  bool shut_send = false;
+  bool wants_packet_info = false;  // IP_PKTINFO
+  bool wants_ttl = false;          // IP_RECVTTL
+  bool wants_tos = false;          // IP_RECVTOS
+
+  // One reader and one writer at a time; the others wait for their turn.
+  bool reading = false;
+  bool writing = false;
+  bool closed = false;  // lp_close() was called: those who wait give up
+  SocketWait* waits = nullptr;
+
+  std::atomic<uint32_t> references{1};  // the table's, and one for each call in progress
+
+  bool is_stream() const { return kind == Kind::stream; }
+  bool is_listener() const { return id.kind == SocketId::Kind::listener; }
+  bool has_connection() const { return id.kind == SocketId::Kind::tcp; }
+};
+
+}  // namespace limpid

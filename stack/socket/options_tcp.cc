@@ -1,0 +1,132 @@
+// IPPROTO_TCP (tcp(7)).
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <string_view>
+
+#include "stack/socket/options.h"
+
+namespace limpid {
+
+namespace {
+
+constexpr int kMostKeepaliveSeconds = 32'767;  // Linux MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL
+constexpr int kMostKeepaliveProbes = 127;      // Linux MAX_TCP_KEEPCNT
+constexpr int kMostSynRetries = 127;           // Linux MAX_TCP_SYNCNT
+constexpr int kLeastSegment = 88;              // Linux TCP_MIN_MSS
+constexpr int kMostSegment = 32'767;           // Linux MAX_TCP_WINDOW
+
+constexpr std::string_view kCongestionControl = "reno";
+
+bool is_between(int value, int low, int high) { return value >= low && value <= high; }
+
+// What the caller asked for, put into `options`: 0 or an errno.
+int change(TcpOptions& options, int name, int value) {
+  switch (name) {
+    case TCP_NODELAY:
+      options.no_delay = value != 0;
+      return 0;
+    case TCP_CORK:
+      options.cork = value != 0;
+      return 0;
+    case TCP_QUICKACK:
+      options.quick_ack = value != 0;
+      return 0;
+    case TCP_MAXSEG:
+      if (value != 0 && !is_between(value, kLeastSegment, kMostSegment)) return EINVAL;
+      options.max_segment = static_cast<uint16_t>(value);
+      return 0;
+    case TCP_KEEPIDLE:
+      if (!is_between(value, 1, kMostKeepaliveSeconds)) return EINVAL;
+      options.keepalive_time = std::chrono::seconds(value);
+      return 0;
+    case TCP_KEEPINTVL:
+      if (!is_between(value, 1, kMostKeepaliveSeconds)) return EINVAL;
+      options.keepalive_interval = std::chrono::seconds(value);
+      return 0;
+    case TCP_KEEPCNT:
+      if (!is_between(value, 1, kMostKeepaliveProbes)) return EINVAL;
+      options.keepalive_probes = static_cast<uint32_t>(value);
+      return 0;
+    case TCP_SYNCNT:
+      if (!is_between(value, 1, kMostSynRetries)) return EINVAL;
+      options.syn_retries = static_cast<uint32_t>(value);
+      return 0;
+    case TCP_USER_TIMEOUT:
+      if (value < 0) return EINVAL;
+      options.user_timeout = std::chrono::milliseconds(value);
+      return 0;
+    default:
+      return ENOPROTOOPT;
+  }
+}
+
+int set_congestion_control(const OptionIn& in) {
+  if (in.length() < 1) return EINVAL;
+  const std::string_view name(in.text(), strnlen(in.text(), in.length()));
+  return name == kCongestionControl ? 0 : ENOENT;
+}
+
+int get_max_segment(Hold& hold, const OpenSocket& socket, const TcpOptions& options, OptionOut& out) {
+  uint32_t mss = options.max_segment;
+  if (socket.has_connection()) {
+    mss = hold.stack().tcp_status(socket.id).value_or(TcpStatus{}).mss;
+  } else if (mss == 0) {
+    mss = hold.stack().config().tcp.default_mss;
+  }
+  return out.write(static_cast<int>(mss));
+}
+
+int seconds_or(Duration set, Duration fallback) {
+  return static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(set != Duration{} ? set : fallback).count());
+}
+
+int count_or(uint32_t set, uint32_t fallback) { return static_cast<int>(set != 0 ? set : fallback); }
+
+}  // namespace
+
+int set_tcp_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) {
+  if (name == TCP_CONGESTION) return set_congestion_control(in);
+  int value = 0;
+  if (const int error = in.read(value); error != 0) return error;
+  TcpOptions options = tcp_options_of(hold, socket);
+  if (const int error = change(options, name, value); error != 0) return error;
+  set_tcp_options(hold, socket, options);
+  return 0;
+}
+
+int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
+  const TcpOptions options = tcp_options_of(hold, socket);
+  const TcpConfig& config = hold.stack().config().tcp;
+  switch (name) {
+    case TCP_NODELAY:
+      return out.write_flag(options.no_delay);
+    case TCP_CORK:
+      return out.write_flag(options.cork);
+    case TCP_QUICKACK:
+      return out.write_flag(options.quick_ack);
+    case TCP_MAXSEG:
+      return get_max_segment(hold, socket, options, out);
+    case TCP_KEEPIDLE:
+      return out.write(seconds_or(options.keepalive_time, config.keepalive_time));
+    case TCP_KEEPINTVL:
+      return out.write(seconds_or(options.keepalive_interval, config.keepalive_interval));
+    case TCP_KEEPCNT:
+      return out.write(count_or(options.keepalive_probes, config.keepalive_probes));
+    case TCP_SYNCNT:
+      return out.write(count_or(options.syn_retries, config.syn_retries));
+    case TCP_USER_TIMEOUT:
+      return out.write(static_cast<int>(to_ms(options.user_timeout)));
+    case TCP_INFO:
+      return get_tcp_info(hold, socket, out);
+    case TCP_CONGESTION: {
+      char name_out[16] = {};  // Linux TCP_CA_NAME_MAX
+      kCongestionControl.copy(name_out, sizeof name_out - 1);
+      return out.write(name_out, sizeof name_out);
+    }
+    default:
+      return ENOPROTOOPT;
+  }
+}
+
+}  // namespace limpid

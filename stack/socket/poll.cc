@@ -1,0 +1,206 @@
+// poll and select: one wait for any number of sockets, and for the kernel's descriptors beside them.
+#include <limpid/limpid.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "stack/socket/call.h"
+
+namespace limpid {
+
+namespace {
+
+struct PollMeaning {
+  ReadyEvents ready;
+  short events;
+};
+constexpr PollMeaning kMeanings[] = {
+    {kReadable, POLLIN | POLLRDNORM},
+    {kAcceptable, POLLIN | POLLRDNORM},
+    {kWritable, POLLOUT | POLLWRNORM},
+    {kPeerFin, POLLIN | POLLRDNORM | POLLRDHUP},
+    {kError, POLLERR},
+    {kHangUp, POLLHUP},
+    {kUrgent, POLLPRI},
+};
+
+// Reported whether asked for or not.
+constexpr short kUnasked = POLLERR | POLLHUP | POLLNVAL;
+
+short events_of(Stack& stack, const OpenSocket& socket) {
+  int events = 0;
+  ReadyEvents ready = 0;
+  switch (socket.kind) {
+    case OpenSocket::Kind::stream:
+      if (!socket.id) return POLLOUT | POLLWRNORM | POLLHUP;  // as Linux says of a socket that was never connected
+      ready = stack.tcp_ready(socket.id);
+      break;
+    case OpenSocket::Kind::datagram:
+      ready = stack.udp_ready(socket.id);
+      break;
+    case OpenSocket::Kind::raw:
+      ready = stack.raw_ready(socket.id);
+      break;
+  }
+  for (const PollMeaning& meaning : kMeanings)
+    if ((ready & meaning.ready) != 0) events |= meaning.events;
+  if (socket.shut_receive) events |= POLLIN | POLLRDNORM | POLLRDHUP;
+  if (socket.shut_receive && socket.shut_send) events |= POLLHUP;
+  return static_cast<short>(events);
+}
+
+ReadyEvents interest_of(short events) {
+  ReadyEvents interest = 0;
+  for (const PollMeaning& meaning : kMeanings)
+    if ((events & meaning.events) != 0) interest |= meaning.ready;
+  return interest;
+}
+
+// One poll() call: its descriptors, looked up once.
+class Poll {
+ public:
+  Poll(Host& host, std::span<pollfd> fds) : host_(host), fds_(fds), descriptors_(fds.size()), waits_(fds.size()) {
+    for (size_t i = 0; i < fds.size(); ++i) {
+      if (fds[i].fd < 0) continue;  // poll(2): ignored, revents 0
+      descriptors_[i] = host.descriptors().find(fds[i].fd);
+      if (descriptors_[i].kernel >= 0) {
+        kernel_.push_back({.fd = descriptors_[i].kernel, .events = fds[i].events, .revents = 0});
+        kernel_at_.push_back(i);
+      }
+    }
+  }
+
+  // How many are ready, or -1 and errno.
+  int run(Duration timeout) {
+    Hold hold(host_.machine());
+    const Time deadline = timeout < Duration::zero() ? kNever : hold.now() + timeout;
+    if (!kernel_.empty()) ::poll(kernel_.data(), kernel_.size(), 0);
+    for (;;) {
+      Waiter waiter;
+      if (!kernel_.empty()) host_.world().prepare_for_descriptors(waiter);
+      const int ready = look(hold.stack(), waiter);
+      if (ready > 0 || hold.now() >= deadline) {
+        leave();
+        return ready;
+      }
+      hold.release();
+      const Wake wake = host_.world().wait(waiter, host_.machine(), deadline, kernel_);
+      hold.take();
+      leave();
+      if (wake == Wake::interrupted) return fail(EINTR);
+      if (wake == Wake::stopped) return fail(ECANCELED);
+    }
+  }
+
+ private:
+  // Sets every revents, and has the waiter woken by whatever would change one. Under the lock.
+  int look(Stack& stack, Waiter& waiter) {
+    for (size_t k = 0; k < kernel_.size(); ++k) fds_[kernel_at_[k]].revents = kernel_[k].revents;
+    int ready = 0;
+    for (size_t i = 0; i < fds_.size(); ++i) {
+      pollfd& fd = fds_[i];
+      if (descriptors_[i].socket) {
+        OpenSocket& socket = *descriptors_[i].socket;
+        const short events = socket.closed ? short{POLLNVAL} : events_of(stack, socket);
+        fd.revents = static_cast<short>(events & (fd.events | kUnasked));
+        waits_[i] = {.waiter = &waiter, .interest = interest_of(fd.events), .next = socket.waits};
+        socket.waits = &waits_[i];
+      } else if (!descriptors_[i]) {
+        fd.revents = fd.fd < 0 ? short{0} : short{POLLNVAL};
+      }
+      if (fd.revents != 0) ++ready;
+    }
+    return ready;
+  }
+
+  void leave() {
+    for (size_t i = 0; i < fds_.size(); ++i) {
+      if (!descriptors_[i].socket) continue;
+      SocketWait** at = &descriptors_[i].socket->waits;
+      while (*at != &waits_[i]) at = &(*at)->next;
+      *at = waits_[i].next;
+    }
+  }
+
+  Host& host_;
+  std::span<pollfd> fds_;
+  std::vector<Descriptor> descriptors_;
+  std::vector<SocketWait> waits_;
+  std::vector<pollfd> kernel_;     // those of the kernel's
+  std::vector<size_t> kernel_at_;  // and where they stand in fds_
+};
+
+// --- select ---------------------------------------------------------------------------------------------------------
+
+constexpr short kSelectRead = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR;
+constexpr short kSelectWrite = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR;
+constexpr short kSelectExcept = POLLPRI;
+
+bool is_in(int fd, const fd_set* set) { return set != nullptr && FD_ISSET(fd, set); }
+
+std::vector<pollfd> to_poll(int count, const fd_set* readable, const fd_set* writable, const fd_set* exceptional) {
+  std::vector<pollfd> fds;
+  for (int fd = 0; fd < count; ++fd) {
+    int events = 0;
+    if (is_in(fd, readable)) events |= POLLIN;
+    if (is_in(fd, writable)) events |= POLLOUT;
+    if (is_in(fd, exceptional)) events |= POLLPRI;
+    if (events != 0) fds.push_back({.fd = fd, .events = static_cast<short>(events), .revents = 0});
+  }
+  return fds;
+}
+
+// Keeps in `set` the descriptors with one of `events`, and counts them.
+int keep(fd_set* set, const std::vector<pollfd>& fds, short asked, short events) {
+  if (set == nullptr) return 0;
+  FD_ZERO(set);
+  int count = 0;
+  for (const pollfd& fd : fds) {
+    if ((fd.events & asked) == 0 || (fd.revents & events) == 0) continue;
+    FD_SET(fd.fd, set);
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+}  // namespace limpid
+
+using namespace limpid;
+
+int lp_poll(pollfd* fds, nfds_t count, int timeout_ms) {
+  Host* host = Host::current();
+  if (host == nullptr) return fail(EBADF);
+  if (fds == nullptr && count > 0) return fail(EFAULT);
+  return Poll(*host, {fds, count}).run(std::chrono::milliseconds(timeout_ms));
+}
+
+int lp_select(int count, fd_set* readable, fd_set* writable, fd_set* exceptional, timeval* timeout) {
+  Host* host = Host::current();
+  if (host == nullptr) return fail(EBADF);
+  if (count < 0 || count > FD_SETSIZE) return fail(EINVAL);
+  Duration limit = -1ns;
+  if (timeout != nullptr) {
+    if (timeout->tv_sec < 0 || timeout->tv_usec < 0) return fail(EINVAL);
+    limit = std::chrono::seconds(timeout->tv_sec) + std::chrono::microseconds(timeout->tv_usec);
+  }
+  Time began;
+  {
+    Hold hold(host->machine());
+    began = hold.now();
+  }
+  std::vector<pollfd> fds = to_poll(count, readable, writable, exceptional);
+  if (Poll(*host, fds).run(limit) < 0) return -1;
+  if (timeout != nullptr) {  // as Linux: what is left of it
+    Hold hold(host->machine());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::max(Duration::zero(), limit - (hold.now() - began)));
+    timeout->tv_sec = static_cast<time_t>(left.count() / 1'000'000);
+    timeout->tv_usec = static_cast<suseconds_t>(left.count() % 1'000'000);
+  }
+  if (std::ranges::any_of(fds, [](const pollfd& fd) { return (fd.revents & POLLNVAL) != 0; })) return fail(EBADF);
+  int ready = keep(readable, fds, POLLIN, kSelectRead);
+  ready += keep(writable, fds, POLLOUT, kSelectWrite);
+  ready += keep(exceptional, fds, POLLPRI, kSelectExcept);
+  return ready;
+}
