@@ -1,0 +1,188 @@
+#include "drivers/tun.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "drivers/netconfig.h"
+
+namespace limpid {
+namespace {
+
+constexpr const char* kOtherWays = "or use a veth pair, which needs no device node";
+
+void refuse_what_is_not_built(const TunOptions& options) {
+  if (options.vnet_header)
+    throw DeviceError(0, "offloads over TUN (IFF_VNET_HDR) are not built yet",
+                      "ask for plain frames: vnet_header = false");
+  if (options.queues != 1)
+    throw DeviceError(0, "several queues of one TUN (IFF_MULTI_QUEUE) are not built yet", "ask for one queue");
+  if (options.name.size() >= IFNAMSIZ)
+    throw DeviceError(ENAMETOOLONG, fmt::format("interface name \"{}\" is too long", options.name),
+                      fmt::format("take one of at most {} characters", IFNAMSIZ - 1));
+}
+
+KernelDescriptor open_node(const std::string& node) {
+  KernelDescriptor fd(::open(node.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (fd) return fd;
+  const int error = errno;
+  const std::string cause = fmt::format("{}: {}", node, errno_text(error));
+  switch (error) {
+    case ENOENT:
+      throw DeviceError(
+          error, cause,
+          fmt::format("as root: modprobe tun; in a container, start it with --device {}; {}", node, kOtherWays));
+    case ENODEV:
+    case ENXIO:
+      throw DeviceError(error, cause,
+                        fmt::format("the tun driver is not loaded; as root: modprobe tun; {}", kOtherWays));
+    case EACCES:
+    case EPERM:
+      throw DeviceError(error, cause, fmt::format("as root: chmod 0666 {}; {}", node, kOtherWays));
+    default:
+      throw DeviceError(error, cause, fmt::format("see open(2); {}", kOtherWays));
+  }
+}
+
+[[noreturn]] void throw_attach_error(int error, const std::string& name) {
+  const std::string cause = fmt::format("TUN interface \"{}\": {}", name, errno_text(error));
+  switch (error) {
+    case EPERM:
+      throw DeviceError(error, cause,
+                        "run in a namespace of your own (unshare -Urn), as root, or on a persistent TUN that "
+                        "root made for you (ip tuntap add user …)");
+    case EBUSY:
+      throw DeviceError(error, cause, "another process holds the interface: end it, or take another name");
+    case EINVAL:
+      throw DeviceError(error, cause,
+                        "an interface of that name exists and is not such a TUN or TAP: take another name");
+    default:
+      throw DeviceError(error, cause, "see tuntap.rst in the kernel's documentation; or take another name");
+  }
+}
+
+// Our host on a TAP needs a link address of its own: the kernel's interface has another on the other end of the cable.
+MacAddress choose_mac(const TunOptions& options, const std::string& name) {
+  return options.mac.is_zero() ? virtual_host_mac(name) : options.mac;
+}
+
+ifreq attach(int fd, const TunOptions& options) {
+  ifreq request{};
+  std::memcpy(request.ifr_name, options.name.c_str(), options.name.size());
+  request.ifr_flags = static_cast<short>((options.kind == TunKind::tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI);
+  if (::ioctl(fd, TUNSETIFF, &request) < 0) throw_attach_error(errno, options.name);
+  return request;
+}
+
+ifreq interface_of(int fd) {
+  ifreq request{};
+  if (::ioctl(fd, TUNGETIFF, &request) < 0)
+    throw DeviceError(errno, fmt::format("descriptor {} is no attached TUN or TAP: {}", fd, errno_text(errno)),
+                      "give one on which TUNSETIFF was done with IFF_NO_PI");
+  const auto flags = static_cast<unsigned short>(request.ifr_flags);
+  if ((flags & IFF_NO_PI) == 0 || (flags & IFF_VNET_HDR) != 0)
+    throw DeviceError(EINVAL,
+                      fmt::format("descriptor {} ({}) puts a header in front of its frames", fd, request.ifr_name),
+                      "attach it with IFF_NO_PI and without IFF_VNET_HDR");
+  return request;
+}
+
+void make_nonblocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    throw DeviceError(errno, fmt::format("descriptor {}: {}", fd, errno_text(errno)),
+                      "give an open descriptor of a TUN");
+}
+
+}  // namespace
+
+TunDevice::TunDevice(const TunOptions& options)
+    : fd_((refuse_what_is_not_built(options), open_node(options.node))),
+      kind_(options.kind),
+      name_(attach(fd_.get(), options).ifr_name),
+      mac_(choose_mac(options, name_)),
+      log_(name_, options.log) {}
+
+TunDevice::TunDevice(int adopted, const TunOptions& options)
+    : kind_(((static_cast<unsigned short>(interface_of(adopted).ifr_flags) & IFF_TAP) != 0) ? TunKind::tap
+                                                                                            : TunKind::tun),
+      name_(interface_of(adopted).ifr_name),
+      mac_(choose_mac(options, name_)),
+      log_(name_, options.log) {
+  refuse_what_is_not_built(options);
+  make_nonblocking(adopted);
+  fd_ = KernelDescriptor(adopted);
+}
+
+size_t TunDevice::receive_batch(std::span<FrameRef> frames, Time) {
+  size_t filled = 0;
+  while (filled < frames.size() && receive_one(*frames[filled])) {
+    if (frames[filled]->length > 0) ++filled;
+  }
+  counters_.frames_in.fetch_add(filled, std::memory_order_relaxed);
+  return filled;
+}
+
+bool TunDevice::receive_one(Frame& frame) {
+  // The kernel cuts a frame to the room that it is given and says nothing. One byte more than the frame holds tells.
+  const MutableByteSpan room = frame.writable();
+  std::byte spill[1];
+  const iovec pieces[2] = {{room.data(), room.size()}, {spill, sizeof spill}};
+  frame.length = 0;
+  const ssize_t n = ::readv(fd_.get(), pieces, 2);
+  if (n < 0) {
+    if (errno == EINTR) return true;
+    if (errno != EAGAIN) {
+      counters_.receive_errors.fetch_add(1, std::memory_order_relaxed);
+      log_.report("read", errno, "nothing is received while this lasts");
+    }
+    return false;
+  }
+  if (static_cast<size_t>(n) > room.size()) {
+    counters_.oversize.fetch_add(1, std::memory_order_relaxed);
+    log_.report("read", EMSGSIZE, "frames larger than the MTU allows are dropped");
+    return true;
+  }
+  frame.length = static_cast<uint32_t>(n);
+  return n > 0;
+}
+
+Transmit TunDevice::transmit(const TxFrame& frame, Time) {
+  const std::vector<iovec>& pieces = gather_.pieces(frame);
+  ssize_t n;
+  do {
+    n = ::writev(fd_.get(), pieces.data(), static_cast<int>(pieces.size()));
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)) {
+    counters_.refused.fetch_add(1, std::memory_order_relaxed);
+    refusing_.store(true, std::memory_order_relaxed);
+    return Transmit::refused;
+  }
+  refusing_.store(false, std::memory_order_relaxed);
+  if (n < 0) {
+    // EIO: the kernel's end is down. EINVAL: no IP datagram. Trying again would not help, so the frame is lost, as on
+    // any link, and TCP's own timers take it from there.
+    counters_.transmit_errors.fetch_add(1, std::memory_order_relaxed);
+    log_.report("write", errno, errno == EIO ? "the kernel's end is down, frames are lost" : "the frame is lost");
+    return Transmit::taken;
+  }
+  counters_.frames_out.fetch_add(1, std::memory_order_relaxed);
+  return Transmit::taken;
+}
+
+Capabilities TunDevice::capabilities() const {
+  Capabilities c;
+  c.name = name_;
+  c.ethernet = kind_ == TunKind::tap;
+  c.mac = mac_;
+  // A descriptor that came from another namespace names an interface that is not to be seen here: the usual MTU then.
+  c.mtu = interface_mtu(name_).value_or(c.mtu);
+  return c;
+}
+
+}  // namespace limpid
