@@ -1,0 +1,51 @@
+// perf's client: one measurement each.
+#pragma once
+
+#include <limpid/socket.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/common/clock.h"
+#include "apps/perf/protocol.h"
+
+namespace limpid::apps::perf {
+
+struct Plan {
+  SocketAddress server;
+  double seconds = 5;
+  uint64_t bytes = 0;  // 0: by time alone
+  uint32_t message_size = 64;
+  unsigned streams = 1;
+  unsigned warm_up = 100;  // round trips that do not count
+};
+
+struct Throughput {
+  uint64_t bytes = 0;
+  double seconds = 0;
+  double gigabits_per_second() const { return seconds > 0 ? static_cast<double>(bytes) * 8e-9 / seconds : 0; }
+};
+
+struct Latency {
+  uint64_t round_trips = 0;
+  double seconds = 0;
+  double mean = 0, least = 0, p50 = 0, p90 = 0, p99 = 0, p999 = 0, most = 0;  // microseconds
+};
+
+struct ConnectionRate {
+  uint64_t connections = 0;
+  uint64_t failed = 0;
+  double seconds = 0;
+  double per_second() const { return seconds > 0 ? static_cast<double>(connections) / seconds : 0; }
+};
+
+Throughput measure_upload(const SocketCalls& calls, const Plan& plan);
+Throughput measure_download(const SocketCalls& calls, const Plan& plan);
+Latency measure_ping_pong(const SocketCalls& calls, const Plan& plan);
+// Each connection: SYN to answer of one request, then a RST, so that no port is left in TIME-WAIT.
+ConnectionRate measure_connections(const SocketCalls& calls, const Plan& plan);
+
+// The server: one thread a connection, for ever (until the host is stopped).
+[[noreturn]] void serve(Socket& listener);
+
+}  // namespace limpid::apps::perf
