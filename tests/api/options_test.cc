@@ -1,0 +1,199 @@
+// getsockopt and setsockopt, fcntl and ioctl.
+#include "tests/api/worlds.h"
+
+namespace limpid::api {
+
+API_TEST_SUITE(Options);
+
+// req: SOCK-opt-1
+TEST_P(Options, TellWhatASocketIs) {
+  run([&] {
+    const int stream = listener();
+    EXPECT_EQ(get(stream, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+    EXPECT_EQ(get(stream, SOL_SOCKET, SO_DOMAIN), AF_INET);
+    EXPECT_EQ(get(stream, SOL_SOCKET, SO_PROTOCOL), IPPROTO_TCP);
+    EXPECT_EQ(get(stream, SOL_SOCKET, SO_ACCEPTCONN), 1);
+    const int datagrams = udp();
+    EXPECT_EQ(get(datagrams, SOL_SOCKET, SO_TYPE), SOCK_DGRAM);
+    EXPECT_EQ(get(datagrams, SOL_SOCKET, SO_PROTOCOL), IPPROTO_UDP);
+    EXPECT_EQ(get(datagrams, SOL_SOCKET, SO_ACCEPTCONN), 0);
+    calls.close(stream);
+    calls.close(datagrams);
+  });
+}
+
+// req: SOCK-opt-1
+TEST_P(Options, UnknownOnesAndShortValues) {
+  run([&] {
+    const int fd = tcp();
+    EXPECT_EQ(get(fd, SOL_SOCKET, 9999), -ENOPROTOOPT);
+    EXPECT_EQ(set(fd, SOL_SOCKET, 9999, 1), -1);
+    EXPECT_EQ(errno, ENOPROTOOPT);
+    EXPECT_EQ(set(fd, IPPROTO_TCP, 9999, 1), -1);
+    EXPECT_EQ(errno, ENOPROTOOPT);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, 9999), -ENOPROTOOPT);
+    EXPECT_EQ(set(fd, SOL_SOCKET, SO_TYPE, SOCK_STREAM), -1);
+    EXPECT_EQ(errno, ENOPROTOOPT);
+    char octet = 1;
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &octet, 1), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(calls.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &octet, 1), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, nullptr, sizeof(int)), -1);
+    EXPECT_EQ(errno, EFAULT);
+    calls.close(fd);
+  });
+}
+
+TEST_P(Options, FlagsAndNumbersComeBack) {
+  run([&] {
+    const int fd = tcp();
+    const struct {
+      int level;
+      int name;
+      int value;
+    } options[] = {
+        {SOL_SOCKET, SO_REUSEADDR, 1}, {SOL_SOCKET, SO_REUSEPORT, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {SOL_SOCKET, SO_OOBINLINE, 1}, {SOL_SOCKET, SO_RCVLOWAT, 7},    {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_CORK, 1},    {IPPROTO_TCP, TCP_KEEPIDLE, 77}, {IPPROTO_TCP, TCP_KEEPINTVL, 7},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_SYNCNT, 2},    {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000},
+        {IPPROTO_IP, IP_TTL, 99},      {IPPROTO_IP, IP_TOS, 0x10}};
+    for (const auto& option : options) {
+      EXPECT_EQ(set(fd, option.level, option.name, option.value), 0) << option.level << " " << option.name;
+      EXPECT_EQ(get(fd, option.level, option.name), option.value) << option.level << " " << option.name;
+    }
+    calls.close(fd);
+  });
+}
+
+TEST_P(Options, DefaultsAreThoseOfLinux) {
+  run([&] {
+    const int fd = tcp();
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_KEEPIDLE), 7200);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_KEEPINTVL), 75);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_KEEPCNT), 9);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_SYNCNT), 6);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_MAXSEG), 536);
+    EXPECT_EQ(get(fd, IPPROTO_IP, IP_TTL), 64);
+    EXPECT_EQ(get(fd, SOL_SOCKET, SO_RCVLOWAT), 1);
+    EXPECT_EQ(get(fd, SOL_SOCKET, SO_ERROR), 0);
+    calls.close(fd);
+  });
+}
+
+TEST_P(Options, RangesAreChecked) {
+  run([&] {
+    const int fd = tcp();
+    const struct {
+      int level;
+      int name;
+      int value;
+    } wrong[] = {{IPPROTO_TCP, TCP_KEEPIDLE, 0},  {IPPROTO_TCP, TCP_KEEPIDLE, 32'768},
+                 {IPPROTO_TCP, TCP_KEEPINTVL, 0}, {IPPROTO_TCP, TCP_KEEPCNT, 128},
+                 {IPPROTO_TCP, TCP_SYNCNT, 0},    {IPPROTO_TCP, TCP_MAXSEG, 20},
+                 {IPPROTO_IP, IP_TTL, 0},         {IPPROTO_IP, IP_TTL, 256}};
+    for (const auto& option : wrong) {
+      EXPECT_EQ(set(fd, option.level, option.name, option.value), -1) << option.level << " " << option.name;
+      EXPECT_EQ(errno, EINVAL) << option.level << " " << option.name;
+    }
+    timeval odd{.tv_sec = 0, .tv_usec = 2'000'000};
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &odd, sizeof odd), -1);
+    EXPECT_EQ(errno, EDOM);
+    calls.close(fd);
+  });
+}
+
+// req: SOCK-opt-2
+TEST_P(Options, BuffersReportTheDouble) {
+  run([&] {
+    for (const int fd : {tcp(), udp()}) {
+      EXPECT_EQ(set(fd, SOL_SOCKET, SO_RCVBUF, 8192), 0);
+      EXPECT_EQ(get(fd, SOL_SOCKET, SO_RCVBUF), 16'384);
+      EXPECT_EQ(set(fd, SOL_SOCKET, SO_SNDBUF, 8192), 0);
+      EXPECT_EQ(get(fd, SOL_SOCKET, SO_SNDBUF), 16'384);
+      EXPECT_EQ(set(fd, SOL_SOCKET, SO_RCVBUF, 1), 0);
+      EXPECT_EQ(get(fd, SOL_SOCKET, SO_RCVBUF), 2304);
+      EXPECT_EQ(set(fd, SOL_SOCKET, SO_SNDBUF, 1), 0);
+      EXPECT_EQ(get(fd, SOL_SOCKET, SO_SNDBUF), 4608);
+      calls.close(fd);
+    }
+  });
+}
+
+TEST_P(Options, TimeoutsComeBack) {
+  run([&] {
+    const int fd = tcp();
+    set_timeout(fd, SO_RCVTIMEO, std::chrono::milliseconds(2500));
+    timeval told{};
+    socklen_t length = sizeof told;
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &told, &length), 0);
+    EXPECT_EQ(length, sizeof told);
+    EXPECT_EQ(told.tv_sec, 2);
+    EXPECT_EQ(told.tv_usec, 500'000);
+    calls.close(fd);
+  });
+}
+
+TEST_P(Options, TcpInfoTellsTheStateAndTakesAnyLength) {
+  run([&] {
+    const auto [client, server] = pair();
+    tcp_info info{};
+    socklen_t length = sizeof info;
+    EXPECT_EQ(calls.getsockopt(client, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+    EXPECT_EQ(info.tcpi_state, TCP_ESTABLISHED);
+    EXPECT_GE(info.tcpi_snd_cwnd, 2u);  // RFC 6928 with a large MSS; Linux: 10
+    EXPECT_GE(info.tcpi_rto, 200'000u);
+    EXPECT_GT(info.tcpi_snd_mss, 500u);
+    uint8_t state = 0;
+    length = 1;
+    EXPECT_EQ(calls.getsockopt(client, IPPROTO_TCP, TCP_INFO, &state, &length), 0);
+    EXPECT_EQ(state, TCP_ESTABLISHED);
+    EXPECT_EQ(length, 1u);
+    char name_of_algorithm[16] = {};
+    length = sizeof name_of_algorithm;
+    EXPECT_EQ(calls.setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+    EXPECT_EQ(calls.getsockopt(client, IPPROTO_TCP, TCP_CONGESTION, name_of_algorithm, &length), 0);
+    EXPECT_STREQ(name_of_algorithm, "reno");
+    EXPECT_EQ(calls.setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, "no-such", 7), -1);
+    EXPECT_EQ(errno, ENOENT);
+    EXPECT_GT(get(client, IPPROTO_IP, IP_MTU), 1000);
+    calls.close(client);
+    calls.close(server);
+  });
+}
+
+TEST_P(Options, NonBlockingByFcntlAndIoctl) {
+  run([&] {
+    const int fd = udp();
+    EXPECT_EQ(calls.fcntl(fd, F_GETFL, 0L), O_RDWR);
+    EXPECT_EQ(calls.fcntl(fd, F_SETFL, static_cast<long>(O_NONBLOCK)), 0);
+    EXPECT_EQ(calls.fcntl(fd, F_GETFL, 0L), O_RDWR | O_NONBLOCK);
+    int off = 0;
+    EXPECT_EQ(calls.ioctl(fd, FIONBIO, &off), 0);
+    EXPECT_EQ(calls.fcntl(fd, F_GETFL, 0L), O_RDWR);
+    const int born_so = udp(SOCK_NONBLOCK);
+    EXPECT_EQ(calls.fcntl(born_so, F_GETFL, 0L), O_RDWR | O_NONBLOCK);
+    EXPECT_EQ(calls.ioctl(fd, 0x7fff, &off), -1);
+    EXPECT_EQ(errno, ENOTTY);
+    calls.close(fd);
+    calls.close(born_so);
+  });
+}
+
+TEST_P(Options, CountTheUnacknowledged) {
+  run([&] {
+    const auto [client, server] = narrow_pair();
+    set_nonblocking(client);
+    EXPECT_EQ(send(client, std::string(100'000, 'u')), 100'000);
+    pause(std::chrono::milliseconds(300));
+    int queued = 0;
+    EXPECT_EQ(calls.ioctl(client, TIOCOUTQ, &queued), 0);
+    EXPECT_GT(queued, 80'000);
+    EXPECT_LT(queued, 100'000);
+    calls.close(client);
+    calls.close(server);
+  });
+}
+
+}  // namespace limpid::api

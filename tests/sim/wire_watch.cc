@@ -1,0 +1,205 @@
+#include "tests/sim/wire_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "stack/base/checksum.h"
+
+namespace limpid::sim {
+
+namespace {
+
+constexpr size_t kEthernetHeader = 14;
+constexpr size_t kIpHeader = 20;
+
+// Sequence numbers as RFC 9293 §3.4 compares them.
+bool before(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0; }
+bool after(uint32_t a, uint32_t b) { return before(b, a); }
+
+std::string text_of(const IpAddress& from, const IpAddress& to, const TcpHeader& tcp, uint32_t length) {
+  return fmt::format("{}:{} > {}:{} seq {} ack {} flags {:#04x} win {} len {}", from.to_string(), tcp.source_port,
+                     to.to_string(), tcp.destination_port, tcp.sequence, tcp.acknowledgment, tcp.flags, tcp.window,
+                     length);
+}
+
+}  // namespace
+
+// Looks at what passes, both ways, and changes nothing.
+class WireWatch::Tap final : public Device {
+ public:
+  Tap(WireWatch& watch, size_t host, Device& inner)
+      : watch_(watch),
+        host_(host),
+        inner_(inner),
+        ethernet_(inner.capabilities().ethernet),
+        mtu_(inner.capabilities().mtu) {}
+
+  Transmit transmit(const TxFrame& frame, Time now) override {
+    const Transmit result = inner_.transmit(frame, now);
+    if (result == Transmit::refused) return result;
+    bytes_.assign(frame.head.begin(), frame.head.end());
+    for (ByteSpan piece : frame.body) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
+    if (const ByteSpan packet = ip_packet(bytes_); !packet.empty()) watch_.sent(host_, packet, mtu_);
+    return result;
+  }
+  size_t receive_batch(std::span<FrameRef> frames, Time now) override {
+    const size_t n = inner_.receive_batch(frames, now);
+    for (size_t i = 0; i < n; ++i)
+      if (const ByteSpan packet = ip_packet(frames[i]->bytes()); !packet.empty()) watch_.got(host_, packet);
+    return n;
+  }
+  int descriptor() const override { return inner_.descriptor(); }
+  bool wants_writable() const override { return inner_.wants_writable(); }
+  Time next_deadline() const override { return inner_.next_deadline(); }
+  void advance(Time now) override { inner_.advance(now); }
+  Capabilities capabilities() const override { return inner_.capabilities(); }
+
+ private:
+  ByteSpan ip_packet(ByteSpan frame) const {
+    if (!ethernet_) return frame;
+    if (frame.size() < kEthernetHeader || load16(frame, 12) != 0x0800) return {};
+    return frame.subspan(kEthernetHeader);
+  }
+
+  WireWatch& watch_;
+  size_t host_;
+  Device& inner_;
+  bool ethernet_;
+  uint32_t mtu_;
+  std::vector<std::byte> bytes_;
+};
+
+WireWatch::WireWatch(Complain complain) : complain_(std::move(complain)) {}
+WireWatch::~WireWatch() = default;
+
+Device& WireWatch::wrap(size_t host, Device& end) {
+  taps_.push_back(std::make_unique<Tap>(*this, host, end));
+  return *taps_.back();
+}
+
+WireWatch::Flow& WireWatch::flow_of(size_t host, const IpAddress& local, uint16_t local_port, const IpAddress& remote,
+                                    uint16_t remote_port) {
+  return flows_[{host, local.v4_bits(), local_port, remote.v4_bits(), remote_port}];
+}
+
+// True for a good TCP segment. `problem` says what is wrong with a packet; empty for one of another protocol.
+bool WireWatch::decode(ByteSpan packet, Seen& seen, std::string& problem) const {
+  problem.clear();
+  if (packet.size() < kIpHeader || load8(packet, 0) >> 4 != 4) return (problem = "not IPv4", false);
+  const size_t header = (load8(packet, 0) & 15) * size_t{4};
+  const size_t total = load16(packet, 2);
+  if (header < kIpHeader || total < header || total > packet.size()) return (problem = "IP lengths disagree", false);
+  if (internet_checksum(packet.first(header)) != 0) return (problem = "IP checksum is wrong", false);
+  if (load8(packet, 9) != static_cast<uint8_t>(IpProtocol::tcp)) return false;
+  seen.source = IpAddress::v4(load32(packet, 12));
+  seen.destination = IpAddress::v4(load32(packet, 16));
+  const ByteSpan segment = packet.subspan(header, total - header);
+  const auto parsed = parse_tcp(segment, seen.source, seen.destination);
+  if (!parsed) return (problem = std::string(kCounterInfo[static_cast<size_t>(parsed.error())].name), false);
+  seen.tcp = parsed->header;
+  seen.text = static_cast<uint32_t>(segment.size() - parsed->header_size);
+  seen.seq_end =
+      seen.tcp.sequence + seen.text + (seen.tcp.has(tcp_flag::syn) ? 1 : 0) + (seen.tcp.has(tcp_flag::fin) ? 1 : 0);
+  return true;
+}
+
+void WireWatch::adopt_syn(Flow& flow, const TcpHeader& syn) {
+  flow.got_syn = true;
+  flow.awaits_syn = false;
+  flow.got_isn = syn.sequence;
+  flow.got_end = syn.sequence + 1;
+  flow.acked = false;
+  flow.got_scale = syn.options.window_scale.has_value();
+  flow.shift_in = std::min<uint8_t>(syn.options.window_scale.value_or(0), 14);
+  flow.peer_mss = syn.options.mss.value_or(536);
+}
+
+void WireWatch::got(size_t host, ByteSpan packet) {
+  Seen seen;
+  std::string problem;
+  if (!decode(packet, seen, problem)) return;  // corrupted on the way
+  const TcpHeader& tcp = seen.tcp;
+  if (tcp.has(tcp_flag::rst)) return;
+  Flow& flow = flow_of(host, seen.destination, tcp.destination_port, seen.source, tcp.source_port);
+  if (tcp.has(tcp_flag::syn) && (!flow.got_syn || flow.got_isn != tcp.sequence)) {
+    if (!flow.got_syn || flow.awaits_syn) {
+      adopt_syn(flow, tcp);
+    } else {
+      flow.late_syn = tcp;
+    }
+  }
+  if (!flow.got_syn) return;
+  if (after(seen.seq_end, flow.got_end)) flow.got_end = seen.seq_end;
+  if (!tcp.has(tcp_flag::ack)) return;
+  const uint8_t shift = flow.scaled() && !tcp.has(tcp_flag::syn) ? flow.shift_in : uint8_t{0};
+  const uint32_t edge = tcp.acknowledgment + (uint32_t{tcp.window} << shift);
+  if (!flow.got_ack || after(edge, flow.edge_in)) flow.edge_in = edge;
+  flow.got_ack = true;
+}
+
+void WireWatch::sent(size_t host, ByteSpan packet, uint32_t mtu) {
+  Seen seen;
+  std::string problem;
+  if (!decode(packet, seen, problem)) {
+    if (!problem.empty()) complain_(fmt::format("host {} sent a bad packet: {}", host, problem));
+    return;
+  }
+  ++segments_;
+  const TcpHeader& tcp = seen.tcp;
+  const std::string where =
+      fmt::format("host {} sent {}", host, text_of(seen.source, seen.destination, tcp, seen.text));
+  if (packet.size() > mtu) complain_(where + fmt::format(": {} bytes, above the MTU", packet.size()));
+  if (tcp.has(tcp_flag::rst)) return;
+  Flow& flow = flow_of(host, seen.source, tcp.source_port, seen.destination, tcp.destination_port);
+  if (tcp.has(tcp_flag::syn)) {
+    if (!flow.sent_syn || flow.sent_isn != tcp.sequence) {  // a new connection
+      flow.sent_syn = true;
+      flow.sent_isn = tcp.sequence;
+      flow.sent_end = seen.seq_end;
+      flow.got_ack = false;
+      flow.acked = false;
+      flow.awaits_syn = !tcp.has(tcp_flag::ack);
+    }
+    const bool answers_late = tcp.has(tcp_flag::ack) && flow.late_syn.has(tcp_flag::syn) &&
+                              tcp.acknowledgment == flow.late_syn.sequence + 1 &&
+                              flow.got_isn != flow.late_syn.sequence;
+    if (answers_late) adopt_syn(flow, flow.late_syn);
+    flow.offered_scale = tcp.options.window_scale.has_value();
+    flow.shift_out = tcp.options.window_scale.value_or(0);
+  }
+  if (!flow.sent_syn) return complain_(where + ": of no connection that it opened");
+  check_extent(flow, seen, where);
+  if (after(seen.seq_end, flow.sent_end)) flow.sent_end = seen.seq_end;
+  if (tcp.has(tcp_flag::ack)) check_acknowledgment(flow, seen, where);
+}
+
+void WireWatch::check_extent(const Flow& flow, const Seen& seen, const std::string& where) {
+  if (seen.text > flow.peer_mss) complain_(where + fmt::format(": above the peer's MSS of {}", flow.peer_mss));
+  if (seen.tcp.has(tcp_flag::syn)) return;
+  if (seen.seq_end == seen.tcp.sequence) return;  // an ACK takes no room
+  if (!flow.got_ack) return complain_(where + ": before any ACK of the peer");
+  const uint32_t grace = seen.seq_end - seen.tcp.sequence <= 1 ? 1 : 0;  // a window probe
+  if (after(seen.seq_end, flow.edge_in + grace)) {
+    complain_(where + fmt::format(": {} beyond the peer's window", seen.seq_end - flow.edge_in));
+  }
+}
+
+void WireWatch::check_acknowledgment(Flow& flow, const Seen& seen, const std::string& where) {
+  if (!flow.got_syn) return complain_(where + ": acknowledges a peer that never sent a SYN");
+  const uint32_t ack = seen.tcp.acknowledgment;
+  const uint8_t shift = flow.scaled() && !seen.tcp.has(tcp_flag::syn) ? flow.shift_out : uint8_t{0};
+  const uint32_t edge = ack + (uint32_t{seen.tcp.window} << shift);
+  if (after(ack, flow.got_end))
+    complain_(where + fmt::format(": acknowledges {} more than arrived", ack - flow.got_end));
+  if (flow.acked && before(ack, flow.ack_out)) complain_(where + fmt::format(": acknowledged {} before", flow.ack_out));
+  const uint32_t unit = 1u << shift;  // less than a unit of the scale may be lost by rounding (RFC 7323 §2.4)
+  if (flow.acked && before(edge + unit - 1, flow.edge_out)) {
+    complain_(where + fmt::format(": right edge of the window moves back by {}", flow.edge_out - edge));
+  }
+  flow.ack_out = ack;
+  flow.edge_out = edge;
+  flow.acked = true;
+}
+
+}  // namespace limpid::sim

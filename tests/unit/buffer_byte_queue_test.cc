@@ -1,0 +1,116 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "stack/base/rng.h"
+#include "stack/buffer/byte_queue.h"
+
+namespace limpid {
+namespace {
+
+ByteSpan as_bytes(const std::string& s) { return std::as_bytes(std::span(s.data(), s.size())); }
+
+std::string gathered(const ByteQueue& q, uint64_t from, size_t length) {
+  std::vector<ByteSpan> pieces(64);
+  const auto done = q.gather(from, length, pieces);
+  EXPECT_EQ(done.covered, length);
+  std::string text;
+  for (size_t i = 0; i < done.pieces; ++i)
+    text.append(reinterpret_cast<const char*>(pieces[i].data()), pieces[i].size());
+  return text;
+}
+
+TEST(ByteQueue, GivesBackARangeWhereItLies) {
+  ByteQueue q;
+  q.append(as_bytes("hello, "));
+  q.append(as_bytes("world"));
+  EXPECT_EQ(gathered(q, 0, 12), "hello, world");
+  EXPECT_EQ(gathered(q, 5, 4), ", wo");
+  EXPECT_EQ(gathered(q, 12, 0), "");
+
+  q.consume_to(7);
+  EXPECT_EQ(q.begin(), 7u);
+  EXPECT_EQ(q.size(), 5u);
+  EXPECT_EQ(gathered(q, 7, 5), "world");
+}
+
+TEST(ByteQueue, OwnsNoMemoryWhenItIsEmpty) {
+  ByteQueue q;
+  EXPECT_EQ(q.memory(), 0u);
+  q.append(as_bytes("GET /"));
+  EXPECT_GT(q.memory(), 0u);
+  EXPECT_LE(q.memory(), 1024u) << "a small request takes a small chunk";
+  q.consume_to(q.end());
+  EXPECT_EQ(q.memory(), 0u);
+  EXPECT_TRUE(q.empty());
+
+  q.append(as_bytes(std::string(100'000, 'x')));
+  q.clear();
+  EXPECT_EQ(q.memory(), 0u);
+  EXPECT_EQ(q.begin(), 100'005u) << "positions go on";
+}
+
+TEST(ByteQueue, SmallWritesShareAChunk) {
+  ByteQueue q;
+  for (int i = 0; i < 10'000; ++i) q.append(as_bytes("x"));
+  EXPECT_LT(q.memory(), 40'000u);
+}
+
+TEST(ByteQueue, TooFewPiecesCutTheRange) {
+  ByteQueue q;
+  q.append(as_bytes(std::string(100'000, 'x')));
+  ByteSpan one[1];
+  const auto done = q.gather(10, 99'000, one);
+  EXPECT_EQ(done.pieces, 1u);
+  EXPECT_LT(done.covered, 99'000u);
+  EXPECT_EQ(done.covered, one[0].size());
+}
+
+TEST(ByteQueue, AChunkStaysWhereItIsUntilItIsAcknowledged) {
+  ByteQueue q;
+  q.append(as_bytes("first"));
+  ByteSpan piece[1];
+  q.gather(0, 5, piece);
+  const std::byte* place = piece[0].data();
+  q.append(as_bytes(std::string(200'000, 'y')));
+  q.consume_to(1);
+  q.gather(1, 4, piece);
+  EXPECT_EQ(piece[0].data(), place + 1);
+}
+
+// A string that knows where it begins in the stream is all that the queue pretends to be.
+TEST(ByteQueue, AgreesWithAStringOverRandomOperations) {
+  Rng rng(11);
+  for (int round = 0; round < 20; ++round) {
+    ByteQueue q;
+    std::string model;
+    uint64_t begin = 0;
+    for (int step = 0; step < 2'000; ++step) {
+      const uint64_t what = rng.below(10);
+      if (what < 4) {
+        std::string more(rng.chance(100'000) ? rng.below(90'000) : rng.below(300), '\0');
+        for (char& c : more)
+          c = static_cast<char>('a' + (begin + model.size() + static_cast<size_t>(&c - more.data())) % 23);
+        q.append(as_bytes(more));
+        model += more;
+      } else if (what < 8) {
+        const size_t n = rng.below(3) == 0 ? model.size() : rng.below(model.size() + 1);
+        q.consume_to(begin + n);
+        model.erase(0, n);
+        begin += n;
+      } else {
+        const size_t offset = rng.below(model.size() + 1);
+        const size_t length = rng.below(model.size() - offset + 1);
+        ASSERT_EQ(gathered(q, begin + offset, length), model.substr(offset, length));
+      }
+      ASSERT_EQ(q.begin(), begin);
+      ASSERT_EQ(q.end(), begin + model.size());
+      ASSERT_GE(q.memory(), model.size());
+      ASSERT_LE(q.memory(), model.empty() ? 0 : model.size() + 2 * 32 * 1024);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace limpid

@@ -1,0 +1,327 @@
+// How much may go: RFC 5681, NewReno's recovery (RFC 6582), the initial window (RFC 6928).
+#include "stack/base/rng.h"
+#include "stack/tcp/congestion.h"
+#include "stack/tcp/recovery.h"
+#include "tests/unit/tcp_dialogue.h"
+
+namespace limpid {
+namespace {
+
+constexpr uint32_t kMss = 1000;
+
+// An established connection with 10 segments of 1000 octets in flight and more to send.
+struct Flow {
+  explicit Flow(size_t bytes = 200'000) : id(t.establish_passively({}, "win 65535 mss 1000")) {
+    t.send(id, bytes);
+    EXPECT_EQ(t.take_all().size(), 10u);
+  }
+  void ack(int64_t n) { t.peer(". 1:1(0) ack " + std::to_string(n)); }
+  void duplicates(int n, int64_t at = 1) {
+    for (int i = 0; i < n; ++i) ack(at);
+  }
+  uint32_t cwnd() const { return t.status(id).cwnd; }
+  uint32_t ssthresh() const { return t.status(id).ssthresh; }
+  TcpDialogue t;
+  SocketId id;
+};
+
+// --- the window by itself
+// ------------------------------------------------------------------------------------------------------
+
+// req: 6928-2-a, 5681-3.1-d
+TEST(Reno, BeginsWithTenSegmentsOrNearly15000Octets) {
+  for (const auto& [mss, window] :
+       {std::pair<uint32_t, uint32_t>{536, 5360}, {1460, 14'600}, {8960, 17'920}, {2190, 14'600}, {48, 480}}) {
+    const Reno reno(TcpConfig{}, mss);
+    EXPECT_EQ(reno.cwnd(), window) << mss;
+    EXPECT_EQ(reno.ssthresh(), UINT32_MAX);
+    EXPECT_TRUE(reno.in_slow_start());
+  }
+}
+
+// req: 5681-3.1-e, ATK-ackdiv
+TEST(Reno, SlowStartGrowsByWhatIsAcknowledgedAtMostASegmentAnAck) {
+  Reno one(TcpConfig{}, kMss);
+  one.on_ack({.newly_acked = 700, .in_flight_before = 10'000});
+  EXPECT_EQ(one.cwnd(), 10'700u);
+  one.on_ack({.newly_acked = 5000, .in_flight_before = 10'700});
+  EXPECT_EQ(one.cwnd(), 11'700u);
+  Reno divided(TcpConfig{}, kMss);
+  for (int octet = 0; octet < 1000; ++octet) divided.on_ack({.newly_acked = 1, .in_flight_before = 10'000});
+  EXPECT_EQ(divided.cwnd(), 11'000u);
+}
+
+Reno in_avoidance() {
+  Reno r(TcpConfig{}, kMss);
+  r.on_fast_retransmit(20'000);
+  r.on_recovered(20'000);
+  EXPECT_EQ(r.cwnd(), 10'000u);
+  EXPECT_FALSE(r.in_slow_start());
+  return r;
+}
+
+// req: 5681-3.1-f
+TEST(Reno, AvoidanceAddsOneSegmentARoundTrip) {
+  Reno r = in_avoidance();
+  for (uint32_t round = 0; round < 50; ++round) {
+    const uint32_t segments = r.cwnd() / kMss;
+    for (uint32_t i = 0; i < segments; ++i) r.on_ack({.newly_acked = kMss, .in_flight_before = r.cwnd()});
+    EXPECT_EQ(r.cwnd(), 10'000 + (round + 1) * kMss);
+  }
+}
+
+// req: 5681-3.1-g, ATK-ackdiv
+TEST(Reno, AvoidanceCountsOctetsNotAcks) {
+  Reno r = in_avoidance();
+  for (int octet = 0; octet < 9999; ++octet) r.on_ack({.newly_acked = 1, .in_flight_before = 10'000});
+  EXPECT_EQ(r.cwnd(), 10'000u);
+  r.on_ack({.newly_acked = 1, .in_flight_before = 10'000});
+  EXPECT_EQ(r.cwnd(), 11'000u);
+  Reno huge(TcpConfig{}, kMss);
+  huge.on_fast_retransmit(2'000'000'000);
+  huge.on_recovered(2'000'000'000);
+  const uint32_t before = huge.cwnd();
+  for (uint32_t octets = 0; octets < before; octets += 10'000'000)
+    huge.on_ack({.newly_acked = 10'000'000, .in_flight_before = before});
+  EXPECT_EQ(huge.cwnd(), before + kMss);
+}
+
+// RFC 7661: a window that was not used says nothing about the path.
+TEST(Reno, DoesNotGrowWhileMostOfItIsUnused) {
+  Reno r(TcpConfig{}, kMss);
+  for (int i = 0; i < 100; ++i) r.on_ack({.newly_acked = kMss, .in_flight_before = 4999});
+  EXPECT_EQ(r.cwnd(), 10'000u);
+}
+
+// --- which bytes are lost, by itself
+// --------------------------------------------------------------------------------------------
+
+// req: 5681-3.2-c
+TEST(Recovery, TheThirdDuplicateIsTheLoss) {
+  Recovery r;
+  EXPECT_EQ(r.on_duplicate_ack(SeqPos{1}, SeqPos{10'001}), Loss::none);
+  EXPECT_EQ(r.on_duplicate_ack(SeqPos{1}, SeqPos{10'001}), Loss::none);
+  EXPECT_FALSE(r.wants_resend());
+  EXPECT_EQ(r.on_duplicate_ack(SeqPos{1}, SeqPos{10'001}), Loss::fast_retransmit);
+  EXPECT_TRUE(r.wants_resend());
+  EXPECT_EQ(r.resend_from(SeqPos{1}), SeqPos{1});
+  r.resent(SeqPos{1001});
+  EXPECT_FALSE(r.wants_resend());
+  EXPECT_EQ(r.on_duplicate_ack(SeqPos{1}, SeqPos{10'001}), Loss::more_duplicates);
+  EXPECT_EQ(r.on_new_ack(SeqPos{2001}), Loss::partial_ack);
+  EXPECT_EQ(r.resend_from(SeqPos{2001}), SeqPos{2001});
+  r.resent(SeqPos{3001});
+  EXPECT_EQ(r.on_new_ack(SeqPos{10'001}), Loss::recovered);
+  EXPECT_EQ(r.phase(), Recovery::Phase::open);
+}
+
+// req: 6582-3.2-a, 6582-3.2-e
+TEST(Recovery, AfterATimeoutDuplicatesOfOldTextStartNoFastRetransmit) {
+  Recovery r;
+  r.on_timeout(SeqPos{1}, SeqPos{10'001});
+  EXPECT_EQ(r.recover(), SeqPos{10'001});
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(r.on_duplicate_ack(SeqPos{1}, SeqPos{10'001}), Loss::none);
+  EXPECT_EQ(r.on_new_ack(SeqPos{10'001}), Loss::none);
+  EXPECT_EQ(r.phase(), Recovery::Phase::open);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(r.on_duplicate_ack(SeqPos{10'001}, SeqPos{20'001}), Loss::none);
+  EXPECT_EQ(r.on_new_ack(SeqPos{11'001}), Loss::none);
+  r.on_duplicate_ack(SeqPos{11'001}, SeqPos{20'001});
+  r.on_duplicate_ack(SeqPos{11'001}, SeqPos{20'001});
+  EXPECT_EQ(r.on_duplicate_ack(SeqPos{11'001}, SeqPos{20'001}), Loss::fast_retransmit);
+}
+
+TEST(Recovery, WhatATimeoutCondemnedIsNotInFlightUntilItIsSentAgain) {
+  Recovery r;
+  EXPECT_EQ(r.in_flight(SeqPos{1}, SeqPos{10'001}), 10'000u);
+  r.on_timeout(SeqPos{1}, SeqPos{10'001});
+  EXPECT_EQ(r.in_flight(SeqPos{1}, SeqPos{10'001}), 0u);
+  r.resent(SeqPos{1001});
+  EXPECT_EQ(r.in_flight(SeqPos{1}, SeqPos{10'001}), 1000u);
+  EXPECT_EQ(r.in_flight(SeqPos{1}, SeqPos{12'001}), 3000u);  // text sent since
+}
+
+// --- on the wire
+// ------------------------------------------------------------------------------------------------------------------
+
+// The bound of RFC 5681 itself (2 to 4 segments) is not used: docs/deviations.md.
+// req: 5681-3.1-a, 6928-2-a, 5681-3.1-b
+TEST(TcpInitialWindow, IsAllThatGoesBeforeTheFirstAck) {
+  for (const auto& [mss, segments] : {std::pair<int, size_t>{536, 10}, {1460, 10}, {8960, 2}}) {
+    for (bool passive : {false, true}) {
+      TcpDialogue t({}, 9000);
+      const std::string words = "win 65535 mss " + std::to_string(mss);
+      const SocketId id = passive ? t.establish_passively({}, words) : t.establish_actively({}, words);
+      t.send(id, 200'000);
+      EXPECT_EQ(t.take_all().size(), segments) << mss;
+    }
+  }
+}
+
+TEST(TcpInitialWindow, IsOneSegmentAfterALostSyn) {  // RFC 5681 §3.1
+  TcpDialogue t;
+  t.listen();
+  t.peer("S 0:0(0) mss 1000");
+  t.pass(1s);
+  t.peer(". 1:1(0) ack 1");
+  t.take_all();
+  t.send(t.accept(), 100'000);
+  EXPECT_EQ(t.take_all().size(), 1u);
+}
+
+// req: 9293-MUST-19, 5681-3.1-e, 5681-3.1-d
+TEST(TcpSlowStart, DoublesTheFlightEachRoundTrip) {
+  Flow f;
+  int64_t acked = 1;
+  for (size_t in_flight = 10; in_flight < 60;) {
+    for (size_t i = 0; i < in_flight; ++i) f.ack(acked += kMss);
+    const size_t sent = f.t.take_all().size();
+    in_flight = std::min<size_t>(2 * in_flight, 65);  // then the peer's window limits
+    EXPECT_EQ(sent, in_flight);
+  }
+}
+
+// req: ATK-ackdiv, 5681-3.1-e
+TEST(TcpSlowStart, DividedAcksGrowItNoFaster) {
+  Flow f;
+  for (int64_t octet = 1; octet <= 1000; ++octet) f.ack(1 + octet);
+  EXPECT_EQ(f.cwnd(), 11'000u);
+}
+
+// req: 5681-2-a
+TEST(TcpCongestion, NothingLeavesBeyondTheCongestionWindow) {
+  Rng rng(11);
+  Flow f(900'000);
+  int64_t una = 1;
+  int64_t nxt = 10'001;
+  while (una < 600'000) {
+    una += static_cast<int64_t>(rng.below(static_cast<uint64_t>(nxt - una) + 1));
+    f.ack(una);
+    for (const auto& s : f.t.take_all())
+      nxt = std::max<int64_t>(
+          nxt, static_cast<int32_t>(s.header.sequence - f.t.our_isn) + static_cast<int64_t>(s.text.size()));
+    if (f.t.status(f.id).in_recovery) continue;
+    ASSERT_LE(nxt - una, std::min<int64_t>(f.cwnd(), 65'535));
+  }
+}
+
+// --- loss
+// -----------------------------------------------------------------------------------------------------------------------------
+
+// req: 5681-3.2-c, 5681-3.2-e
+TEST(TcpFastRetransmit, ThreeDuplicatesAndNotTwo) {
+  Flow f;
+  f.duplicates(2);
+  f.t.expect_nothing();
+  f.duplicates(1);
+  f.t.expect(". 1:1001(1000) ack 1");
+  f.t.expect_nothing();
+  EXPECT_EQ(f.ssthresh(), 5000u);
+  EXPECT_EQ(f.cwnd(), 8000u);
+  f.duplicates(2);
+  f.t.expect_nothing();  // cwnd 10,000, as much as is in flight
+  f.duplicates(2);
+  EXPECT_EQ(f.t.take_words(), (std::vector<std::string>{". 10001:11001(1000) ack 1", ". 11001:12001(1000) ack 1"}));
+}
+
+// req: 5681-2-b
+TEST(TcpFastRetransmit, WhatBringsTextOrANewWindowOrAFinIsNoDuplicate) {
+  Flow text;
+  for (int64_t from : {1, 11, 21, 31}) {
+    const std::string range = std::to_string(from) + ":" + std::to_string(from + 10);
+    text.t.peer("P. " + range + "(10) ack 1");
+  }
+  EXPECT_EQ(text.t.count(Counter::tcp_duplicate_acks), 0u);
+  Flow window;
+  for (int win : {60'000, 61'000, 62'000, 63'000}) window.t.peer(". 1:1(0) ack 1 win " + std::to_string(win));
+  EXPECT_EQ(window.t.count(Counter::tcp_duplicate_acks), 0u);
+  Flow fin;
+  fin.t.peer("F. 1:1(0) ack 1");
+  EXPECT_EQ(fin.t.count(Counter::tcp_duplicate_acks), 0u);
+  TcpDialogue idle;  // nothing outstanding
+  idle.establish_passively();
+  for (int i = 0; i < 4; ++i) idle.peer(". 1:1(0) ack 1");
+  EXPECT_EQ(idle.count(Counter::tcp_duplicate_acks), 0u);
+}
+
+// req: 5681-3.2-f, 6582-3.2-d
+TEST(TcpFastRecovery, AFullAckEndsItWithoutABurst) {
+  Flow f;
+  f.duplicates(3);
+  f.t.take_all();
+  f.ack(10'001);
+  EXPECT_EQ(f.cwnd(), 2000u);  // nothing is in flight: one segment, and one more
+  EXPECT_EQ(f.t.take_all().size(), 2u);
+
+  Flow busy;
+  busy.duplicates(9);  // five more segments went out meanwhile
+  busy.t.take_all();
+  busy.ack(10'001);
+  EXPECT_LE(busy.cwnd(), 5000u);
+  EXPECT_FALSE(busy.t.status(busy.id).in_recovery);
+}
+
+// req: 6582-3.2-b
+TEST(TcpFastRecovery, APartialAckResendsTheNextHoleAtOnce) {
+  Flow f;
+  f.duplicates(3);  // the first and the fourth were lost
+  f.t.expect(". 1:1001(1000) ack 1");
+  EXPECT_EQ(f.cwnd(), 8000u);
+  f.ack(3001);
+  f.t.expect(". 3001:4001(1000) ack 1");
+  EXPECT_EQ(f.cwnd(), 6000u);  // less the 3000 acknowledged, plus one segment
+  EXPECT_TRUE(f.t.status(f.id).in_recovery);
+  f.ack(10'001);
+  EXPECT_FALSE(f.t.status(f.id).in_recovery);
+  EXPECT_EQ(f.t.count(Counter::tcp_timeouts), 0u);
+}
+
+// req: 5681-3.1-h, 5681-3.1-i
+TEST(TcpTimeout, HalvesOnceAndSendsOneSegmentAnExpiry) {
+  Flow f;
+  f.t.pass(1s);
+  f.t.expect(". 1:1001(1000) ack 1");
+  EXPECT_EQ(f.ssthresh(), 5000u);
+  EXPECT_EQ(f.cwnd(), 1000u);
+  f.t.pass(2s);
+  f.t.expect(". 1:1001(1000) ack 1");
+  f.t.expect_nothing();
+  EXPECT_EQ(f.ssthresh(), 5000u);  // the same segment: not halved again
+  f.ack(1001);
+  EXPECT_EQ(f.cwnd(), 2000u);
+}
+
+// req: 5681-3.1-h
+TEST(TcpTimeout, LeavesTwoSegmentsAtLeast) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  t.send(id, 1000);
+  t.pass(1s);
+  EXPECT_EQ(t.status(id).ssthresh, 2000u);
+}
+
+// req: 6582-3.2-a, 6582-3.2-e
+TEST(TcpTimeout, DuplicatesOfItsRetransmissionsStartNoFastRetransmit) {
+  Flow f;
+  f.t.pass(1s);
+  f.t.expect(". 1:1001(1000) ack 1");
+  f.duplicates(5);
+  f.t.expect_nothing();
+  EXPECT_EQ(f.t.count(Counter::tcp_fast_retransmits), 0u);
+}
+
+// RFC 5681 §4.1: after idling the window is not older than the RTO.
+TEST(TcpIdle, ALongPauseBringsTheInitialWindowBack) {
+  Flow f(60'000);
+  int64_t acked = 1;
+  while (acked < 60'001) {
+    f.ack(acked += kMss);
+    f.t.take_all();
+  }
+  EXPECT_GT(f.cwnd(), 30'000u);
+  f.t.pass(60s);
+  f.t.send(f.id, 60'000);
+  EXPECT_EQ(f.t.take_all().size(), 10u);
+}
+
+}  // namespace
+}  // namespace limpid
