@@ -1,0 +1,102 @@
+// Two stacks joined by a wire without delay: what leaves one is copied into a frame of the other, at once. The core
+// alone: no device, no thread, no system call.
+#pragma once
+
+#include <cstdlib>
+#include <vector>
+
+#include "stack/stack.h"
+
+namespace limpid::bench {
+
+class Host : public LinkPort, public ReadySink {
+ public:
+  Host(const Config& config, uint32_t last_octet, uint32_t mtu) : stack(config, last_octet, *this) {
+    interface_ = stack.add_interface({.name = "wire", .kind = LinkKind::ip, .mtu = mtu, .mac = {}}, *this);
+    address = IpAddress::v4(0x0a000000 | last_octet);
+    stack.add_address(interface_, address, 8);
+  }
+
+  Transmit transmit(const TxFrame& frame, Time) override {
+    FrameRef copy = peer->stack.frames().make(static_cast<uint32_t>(frame.size()));
+    std::byte* to = copy->data();
+    std::memcpy(to, frame.head.data(), frame.head.size());
+    to += frame.head.size();
+    for (ByteSpan piece : frame.body) {
+      std::memcpy(to, piece.data(), piece.size());
+      to += piece.size();
+    }
+    copy->length = static_cast<uint32_t>(frame.size());
+    peer->inbox_.push_back(std::move(copy));
+    ++frames_sent;
+    return Transmit::taken;
+  }
+  void raise(SocketId, ReadyEvents) override {}
+
+  // Takes what arrived; true if there was anything.
+  bool step(Time now) {
+    if (inbox_.empty()) return false;
+    std::swap(inbox_, batch_);
+    for (FrameRef& frame : batch_) stack.receive(interface_, std::move(frame), now);
+    batch_.clear();
+    stack.flush(now);
+    return true;
+  }
+
+  Stack stack;
+  IpAddress address;
+  Host* peer = nullptr;
+  uint64_t frames_sent = 0;
+
+ private:
+  InterfaceId interface_ = 0;
+  std::vector<FrameRef> inbox_;
+  std::vector<FrameRef> batch_;
+};
+
+class TwoStacks {
+ public:
+  explicit TwoStacks(const Config& config = {}, uint32_t mtu = 1500) : client(config, 1, mtu), server(config, 2, mtu) {
+    client.peer = &server;
+    server.peer = &client;
+  }
+  ~TwoStacks() { settle(); }
+
+  // Until both are quiet.
+  void settle() {
+    while (true) {
+      const bool a = client.step(now);
+      const bool b = server.step(now);
+      if (!a && !b) return;
+    }
+  }
+  void pass(Duration d) {
+    now += d;
+    client.stack.advance(now);
+    server.stack.advance(now);
+    settle();
+  }
+
+  SocketId listen(uint16_t port, uint32_t backlog) {
+    const auto bind = server.stack.tcp_bind({{}, port}, {}, now);
+    return server.stack.tcp_listen(bind.value(), backlog, {}, now).value();
+  }
+
+  struct Pair {
+    SocketId client;
+    SocketId server;
+  };
+  Pair connect(SocketId listener, uint16_t port) {
+    const auto c = client.stack.tcp_connect({server.address, port}, {}, {}, now);
+    settle();
+    const auto s = server.stack.tcp_accept(listener, now);
+    if (!c || !s) std::abort();
+    return {*c, *s};
+  }
+
+  Time now{};
+  Host client;
+  Host server;
+};
+
+}  // namespace limpid::bench
