@@ -182,18 +182,26 @@ TEST_P(HostTest, SignalInterruptsAReaderUnlessItRestarts) {
   action.sa_handler = ignore_it;
   sigaction(SIGUSR1, &action, &before);
   std::atomic<pthread_t> reader_id{};
+  std::atomic<bool> interrupted = false;
+  std::atomic<bool> restarts = false;
   std::string first;
   std::string second;
   auto reader = thread([&] {
     reader_id = pthread_self();
     first = receive(server);
+    interrupted = true;
+    while (!restarts) pause(std::chrono::milliseconds(1));
     second = receive(server);
   });
-  pause(std::chrono::milliseconds(30));
-  pthread_kill(reader_id, SIGUSR1);
-  pause(std::chrono::milliseconds(30));
+  // Only a reader that waits is interrupted, and when it waits cannot be seen from here.
+  while (!interrupted) {
+    pause(std::chrono::milliseconds(30));
+    if (reader_id != pthread_t{}) pthread_kill(reader_id, SIGUSR1);
+  }
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, nullptr);
+  restarts = true;
+  pause(std::chrono::milliseconds(30));
   pthread_kill(reader_id, SIGUSR1);
   pause(std::chrono::milliseconds(30));
   EXPECT_EQ(send(client, "at last"), 7);
@@ -213,6 +221,7 @@ TEST_P(HostTest, SignalDuringASendTellsWhatWasQueuedOrInterrupts) {
   action.sa_handler = ignore_it;
   sigaction(SIGUSR1, &action, &before);
   std::atomic<pthread_t> writer_id{};
+  std::atomic<bool> over = false;
   ssize_t first = 0;
   ssize_t second = 0;
   int error = 0;
@@ -223,10 +232,12 @@ TEST_P(HostTest, SignalDuringASendTellsWhatWasQueuedOrInterrupts) {
     }
     second = send(client, "more");
     error = errno;
+    over = true;
   });
-  for (int i = 0; i < 2; ++i) {
-    pause(std::chrono::milliseconds(300));
-    pthread_kill(writer_id, SIGUSR1);
+  // Only a call that waits is interrupted, and when it waits cannot be seen from here: signals come until both have ended.
+  while (!over) {
+    pause(std::chrono::milliseconds(100));
+    if (writer_id != pthread_t{}) pthread_kill(writer_id, SIGUSR1);
   }
   writer.join();
   EXPECT_GT(first, 0);
