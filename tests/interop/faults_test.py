@@ -10,6 +10,9 @@ from harness import KERNEL, MIB, STACK, InteropTest, main, require, run, running
 # Without SACK and timestamps a kernel that sends backs off further with each timeout, up to two minutes (Karn: no
 # retransmitted segment gives a sample). Its patience is not what is tested: one second is enough here.
 KERNEL_MAX_RTO = "/proc/sys/net/ipv4/tcp_rto_max_ms"
+# A server that has written everything and closed leaves the rest to a socket without owner. The kernel gives such a one
+# up, without a word, as soon as its RTO has reached the largest, unless it is told a number of tries.
+KERNEL_ORPHAN_RETRIES = "/proc/sys/net/ipv4/tcp_orphan_retries"
 FAULT = "loss=2%,reorder=2%,dup=1%"
 SIZE = int(os.environ.get("LIMPID_FAULT_MIB", "10")) * MIB
 SITE = os.environ.get("LIMPID_SITE", "")
@@ -19,8 +22,9 @@ class BadCable(InteropTest):
     @classmethod
     def setUpClass(cls):
         if os.path.exists(KERNEL_MAX_RTO):
-            with open(KERNEL_MAX_RTO, "w", encoding="ascii") as setting:
-                setting.write("1000")
+            for name, value in ((KERNEL_MAX_RTO, "1000"), (KERNEL_ORPHAN_RETRIES, "15")):
+                with open(name, "w", encoding="ascii") as setting:
+                    setting.write(value)
 
     def test_curl_fetches_from_our_httpd(self):
         require("curl")
