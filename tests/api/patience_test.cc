@@ -2,6 +2,9 @@
 // pulled out.
 #include <gtest/gtest.h>
 
+#include "stack/base/bytes.h"
+#include "stack/base/checksum.h"
+#include "stack/wire/icmp4.h"
 #include "tests/api/worlds.h"
 
 namespace limpid::api {
@@ -149,6 +152,93 @@ TEST_F(Patience, UnansweredDataTimesOutAfterAQuarterOfAnHour) {
     EXPECT_EQ(errno, ETIMEDOUT);
     EXPECT_GT(now() - began, 800s);
     EXPECT_LT(now() - began, 1100s);
+    lp_close(fd);
+  });
+}
+
+// --- ICMP errors ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+// The first segment that reaches this host, as a raw socket sees it: 20 bytes of IP, then TCP.
+std::vector<std::byte> first_segment_seen(int raw) {
+  std::vector<std::byte> packet(2048);
+  const ssize_t n = lp_recv(raw, packet.data(), packet.size(), 0);
+  packet.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  return packet;
+}
+
+// "Host unreachable", as a router on our side of the cut would send it: it quotes the IP header of a packet of ours and
+// its first eight octets, whose sequence number is `ahead` of the one that was seen.
+void report_host_unreachable(std::vector<std::byte> seen, uint32_t ahead) {
+  constexpr size_t kQuoted = 20 + 8;
+  ASSERT_GE(seen.size(), kQuoted);
+  const MutableByteSpan sequence = MutableByteSpan(seen).subspan(24, 4);
+  store32(sequence, 0, load32(sequence, 0) + ahead);
+  std::vector<std::byte> message(8 + kQuoted);
+  store8(message, 0, icmp4_type::unreachable);
+  store8(message, 1, icmp4_unreachable::host);
+  std::copy_n(seen.begin(), kQuoted, message.begin() + 8);
+  store16(message, 2, internet_checksum(message));
+  const int raw = lp_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+  const SocketAddress ourselves("10.0.0.1", 0);
+  EXPECT_EQ(lp_sendto(raw, message.data(), message.size(), 0, ourselves.data(), ourselves.size()),
+            static_cast<ssize_t>(message.size()));
+  lp_close(raw);
+}
+
+}  // namespace
+
+// req: SOCK-err-2
+TEST_F(Patience, AnUnreachableHostFailsAConnectThatIsUnderWay) {
+  run(kNever, [&] {
+    std::vector<std::byte> syn;
+    const int raw = [&] {
+      Host* const before = Host::use(&server);
+      const int fd = lp_socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
+      Host::use(before);
+      return fd;
+    }();
+    on_server([&] { syn = first_segment_seen(raw); });
+    const int fd = lp_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const SocketAddress there("10.0.0.2", 80);
+    EXPECT_EQ(lp_connect(fd, there.data(), there.size()), -1);
+    EXPECT_EQ(errno, EINPROGRESS);
+    join();  // the SYN has arrived; the server's RST is on its way for another 20 ms
+    report_host_unreachable(syn, 0);
+    pollfd ended{.fd = fd, .events = POLLOUT, .revents = 0};
+    EXPECT_EQ(lp_poll(&ended, 1, 10), 1);
+    int error = 0;
+    socklen_t size = sizeof error;
+    EXPECT_EQ(lp_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+    EXPECT_EQ(error, EHOSTUNREACH);
+    lp_close(fd);
+  });
+}
+
+// req: SOCK-err-2
+TEST_F(Patience, AnUnreachableHostIsOnlyAHintOnceConnected) {
+  run(kAfterASecond, [&] {
+    std::vector<std::byte> syn;
+    on_server([&] {
+      const int listening = listen_on(80);
+      const int raw = lp_socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
+      syn = first_segment_seen(raw);
+      EXPECT_GE(lp_accept(listening, nullptr, nullptr), 0);
+    });
+    const int fd = connect_to_server(80);
+    ASSERT_GE(fd, 0);
+    lp_sleep(1);
+    join();
+    const Duration began = now();
+    EXPECT_EQ(lp_send(fd, "x", 1, MSG_NOSIGNAL), 1);
+    report_host_unreachable(syn, 1);  // the octet behind the SYN
+    char octet = 0;
+    EXPECT_EQ(lp_recv(fd, &octet, 1, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, EAGAIN) << "the connection lives on";
+    EXPECT_EQ(lp_recv(fd, &octet, 1, 0), -1);
+    EXPECT_EQ(errno, EHOSTUNREACH) << "the best known reason of the timeout";
+    EXPECT_GT(now() - began, 800s);
     lp_close(fd);
   });
 }
