@@ -33,6 +33,8 @@ struct TcpConfig {
   uint8_t window_scale = 7;                   // largest needed for max_receive_buffer; computed from it at open
   uint32_t max_buffer = 32 << 20;             // bound of SO_SNDBUF and SO_RCVBUF
   bool offer_window_scale = true;             // RFC 7323 §2
+  bool offer_timestamps = true;               // RFC 7323 §3; Linux tcp_timestamps
+  bool offer_sack = true;                     // RFC 2018 §2; Linux tcp_sack
   uint16_t default_mss = 536;                 // RFC 9293 §3.7.1, when the peer names none
   uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
   uint32_t initial_window_segments = 10;      // RFC 6928

@@ -5,6 +5,7 @@
 //   (none) unsigned   i signed   us microseconds   flags TCP flags   state TCP state   addr IPv4 address (host order)
 //   port   reason Counter   iface interface   timer timer name   cstate congestion state   err Error   call socket call
 //   limit what limits the sender   hex
+// The flags of tcp:options_negotiated: 1 window scaling, 2 timestamps, 4 SACK.
 #pragma once
 
 #include <array>

@@ -55,7 +55,8 @@ void fill(tcp_info& info, const TcpStatus& s, const TcpOptions& options, const T
   info.tcpi_retransmits = static_cast<uint8_t>(std::min<uint32_t>(s.retransmits, 255));
   info.tcpi_probes = static_cast<uint8_t>(std::min<uint32_t>(s.probes, 255));
   info.tcpi_backoff = info.tcpi_retransmits;
-  info.tcpi_options = s.window_scaling ? TCPI_OPT_WSCALE : 0;
+  info.tcpi_options = static_cast<uint8_t>((s.window_scaling ? TCPI_OPT_WSCALE : 0) |
+                                           (s.timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (s.sack ? TCPI_OPT_SACK : 0));
   info.tcpi_snd_wscale = s.send_window_shift & 0xf;
   info.tcpi_rcv_wscale = s.receive_window_shift & 0xf;
   info.tcpi_rto = us(s.rto);

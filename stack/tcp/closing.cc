@@ -43,6 +43,8 @@ void Tcp::enter_time_wait(Connection& c, Time now) {
   t.window = c.wire_window();
   t.shift = c.receive_shift();
   t.ttl = c.options().ttl;
+  t.timestamps = c.agreed().timestamps;
+  t.recent = c.recent_timestamp();
   t.number = c.number();
   t.reuse = c.port_.claim ? ports_.find(c.port_.claim)->reuse : c.port_.reuse;
   if (c.attached()) t.user = handle_of(c);
@@ -54,6 +56,11 @@ void Tcp::enter_time_wait(Connection& c, Time now) {
 }
 
 void Tcp::acknowledge_in_time_wait(const TimeWait& t, Rule why, Time now) {
+  TcpOptionSet options;
+  if (t.timestamps) {
+    options.timestamps = TcpTimestamps{.value = TimestampClock::value(env_.timestamps.offset(t.demux.tuple), now),
+                                       .echo = t.recent.value};
+  }
   send_control({.tuple = t.demux.tuple,
                 .connection = t.number,
                 .seq = t.snd_nxt,
@@ -61,6 +68,7 @@ void Tcp::acknowledge_in_time_wait(const TimeWait& t, Rule why, Time now) {
                 .flags = tcp_flag::ack,
                 .window = t.window,
                 .ttl = t.ttl,
+                .options = options,
                 .why = why,
                 .state = TcpState::time_wait,
                 .seq_base = t.snd_base,

@@ -18,7 +18,12 @@ TcpOptions with_defaults(TcpOptions o, const TcpConfig& config) {
 
 Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tuple, const Path& path,
                        const TcpOptions& options)
-    : env_(env), path_(path), number_(number), rtt_(env.config), congestion_(env.config, 536) {
+    : env_(env),
+      path_(path),
+      number_(number),
+      rtt_(env.config),
+      congestion_(env.config, 536),
+      timestamp_offset_(env.timestamps.offset(tuple)) {
   demux_.tuple = tuple;
   demux_.kind = DemuxKind::connection;
   timer_.owner_kind = static_cast<uint8_t>(TimerOwner::connection);
@@ -48,6 +53,8 @@ void Connection::open_passively(const Handshake& h, Time now) {
   iss_ = h.iss;
   irs_ = h.irs;
   agreed_ = h.agreed;
+  recent_ = h.recent;
+  last_ack_sent_ = rcv_.nxt();
   rcv_.set_shift(agreed_.receive_shift);
   snd_.nxt = SeqPos{1};
   snd_.wnd = snd_.max_wnd = h.peer_window;
@@ -66,8 +73,7 @@ void Connection::open_passively(const Handshake& h, Time now) {
 
 // The MSS of what we send, once the peer's is known (RFC 9293 §3.7.1).
 void Connection::note_mss() {
-  mss_ = agreed_.send_mss(path_.mtu, kHeaders);
-  if (options_.max_segment > 0) mss_ = std::min<uint32_t>(mss_, options_.max_segment);
+  mss_ = agreed_.send_mss(path_.mtu, kHeaders, options_.max_segment);
   congestion_.set_mss(mss_);
 }
 
@@ -161,6 +167,8 @@ TcpStatus Connection::status() const {
   s.send_window_shift = agreed_.send_shift;
   s.receive_window_shift = agreed_.receive_shift;
   s.window_scaling = agreed_.window_scaling;
+  s.timestamps = agreed_.timestamps;
+  s.sack = agreed_.sack;
   s.send_window = snd_.wnd;
   s.receive_window = rcv_.wnd();
   s.cwnd = congestion_.cwnd();

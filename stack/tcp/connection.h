@@ -76,6 +76,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     uint32_t peer_window = 0;  // of the SYN, not scaled
     bool syn_ack_was_lost = false;
     Duration rtt{};  // of SYN,ACK and its ACK; 0 when it was sent twice
+    RecentTimestamp recent;
   };
   void open_passively(const Handshake& handshake, Time now);
 
@@ -127,6 +128,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Seq initial_sequence() const { return iss_; }
   Seq peer_initial_sequence() const { return irs_; }
   uint16_t wire_window() const { return rcv_.window(agreed_.window_scaling, agreed_.advertised_mss).wire; }
+  const Negotiated& agreed() const { return agreed_; }
+  const RecentTimestamp& recent_timestamp() const { return recent_; }
   uint8_t receive_shift() const { return agreed_.receive_shift; }
   bool owes_ack() const { return ack_now_; }
   uint8_t interface() const { return path_.interface; }
@@ -150,6 +153,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Verdict check_reset(const Segment& s, Time now);
   Verdict check_syn(const Segment& s, Time now);
   Verdict check_ack(const Segment& s, Time now);
+  void note_timestamp(const Segment& s, Time now);
   Verdict ack_in_syn_received(const Segment& s, Time now);
   void take_ack(const Segment& s, Time now);
   void on_new_ack(SeqPos ack, Time now);
@@ -179,9 +183,14 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SegmentPlan plan_ack() const;
   bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
   SendOutcome transmit(const SegmentPlan& plan, Time now);
-  TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window) const;
+  TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, Time now) const;
   void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
   void send_reset(Rule why, Time now);
+
+  // --- option_output.cc ---
+  TcpOptionSet syn_options(Time now) const;
+  TcpOptionSet options_of(const SegmentPlan& plan, Time now) const;
+  TcpTimestamps our_timestamps(Time now) const;
 
   // --- timer_events.cc ---
   void on_retransmission_timeout(Time now);
@@ -238,6 +247,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Recovery recovery_;
   TimerTable timers_;
 
+  uint32_t timestamp_offset_;    // of our clock on the wire
+  RecentTimestamp recent_;       // TS.Recent (RFC 7323 §4.3)
+  SeqPos last_ack_sent_;         // Last.ACK.sent
   uint32_t mss_ = 536;           // of what we send
   uint32_t timeouts_ = 0;        // consecutive expiries of the retransmission timer
   uint32_t probes_ = 0;          // window probes since the peer last answered

@@ -10,6 +10,7 @@
 #include "stack/config.h"
 #include "stack/net/ip_layer.h"
 #include "stack/socket_id.h"
+#include "stack/tcp/timestamps.h"
 
 namespace limpid {
 
@@ -40,6 +41,7 @@ struct TcpEnvironment {
   ReadySink& ready;
   TimerQueue timers;
   PerSecondLimit challenge_acks;
+  TimestampClock timestamps;
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs
   uint32_t next_connection_number = 1;            // in the trace

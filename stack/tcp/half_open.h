@@ -11,6 +11,7 @@
 #include "stack/tcp/demux.h"
 #include "stack/tcp/negotiated.h"
 #include "stack/tcp/seq.h"
+#include "stack/tcp/timestamps.h"
 
 namespace limpid {
 
@@ -28,6 +29,7 @@ struct HalfOpen : ListHook<> {
   uint32_t number = 0;  // of the connection, in the trace
   uint32_t sent = 0;    // SYN,ACKs so far
   Time first_sent{};
+  RecentTimestamp recent;  // of the peer's SYN, if both sides offered timestamps
 };
 
 }  // namespace limpid

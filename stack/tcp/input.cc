@@ -20,6 +20,9 @@ Segment Connection::unwrap_segment(const TcpHeader& h, Slice text) const {
   s.urgent_pointer = h.urgent_pointer;
   s.up = s.seq + h.urgent_pointer;
   s.options = h.options;
+  // What was not agreed on means nothing (RFC 7323 §3.2, 2018 §2); in SYN-SENT nothing is agreed on yet.
+  if (state_ != TcpState::syn_sent && !agreed_.timestamps) s.options.timestamps.reset();
+  if (!agreed_.sack) s.options.sack_count = 0;
   s.text = std::move(text);
   return s;
 }
@@ -74,11 +77,12 @@ Verdict Connection::arrives_in_syn_sent(Segment& s, Time now) {
   }
   hear_from_peer(now);
   irs_ = s.wire_seq;
-  agreed_.read_peer_syn(s.options, env_.config, env_.config.offer_window_scale);
+  agreed_.read_peer_syn(s.options, env_.config);
+  if (agreed_.timestamps) recent_.take(s.ts_value(), now);
   rcv_.set_shift(agreed_.receive_shift);
   note_mss();
   env_.tracer.emit(EventKind::tcp_options_negotiated, Rule::tcp_options, number_, now,
-                   {mss_, agreed_.receive_shift, agreed_.send_shift, agreed_.window_scaling ? 1u : 0u});
+                   {mss_, agreed_.receive_shift, agreed_.send_shift, agreed_.flags()});
   snd_.wnd = s.wnd;  // never scaled on a SYN (RFC 7323 §2.2)
   snd_.max_wnd = s.wnd;
   snd_.wl1 = s.seq;
@@ -140,6 +144,7 @@ Verdict Connection::check_sequence(Segment& s, Time now) {
     take_ack_of_unacceptable(s, now);
     return Verdict::unacceptable;
   }
+  s.may_be_echoed = s.seq <= last_ack_sent_;
   // A RST keeps its number: the next step asks for exactly RCV.NXT, which a cut would have made of it.
   if (!s.has(tcp_flag::rst) && rcv_.trim(s)) want_ack(Rule::tcp_ack_out_of_window);
   return Verdict::next;
@@ -198,8 +203,16 @@ Verdict Connection::check_ack(const Segment& s, Time now) {
     return Verdict::challenged;
   }
   hear_from_peer(now);
+  note_timestamp(s, now);
   take_ack(s, now);
   return released() ? Verdict::taken : Verdict::next;
+}
+
+// TS.Recent moves forward only, and only with a segment that our next ACK answers (RFC 7323 §4.3): so the peer's round
+// trip includes our delay of ACKs, and a gap is measured from the segment before it. After the check of the ACK, so
+// that a forged segment must know more than the window.
+void Connection::note_timestamp(const Segment& s, Time now) {
+  if (s.stamped() && s.may_be_echoed && !recent_.older(s.ts_value())) recent_.take(s.ts_value(), now);
 }
 
 Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {

@@ -122,19 +122,14 @@ SegmentPlan Connection::plan_ack() const {
 // --- onto the wire
 // -------------------------------------------------------------------------------------------------------
 
-TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window& window) const {
+TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window& window, Time now) const {
   TcpHeader h;
   h.source_port = tuple().local.port;
   h.destination_port = tuple().remote.port;
   h.sequence = wrap(plan.seq, iss_).value;
   h.window = window.wire;
-  if (plan.kind == SegmentPlan::Kind::syn) {
-    h.flags |= tcp_flag::syn;
-    h.options.mss = agreed_.advertised_mss;
-    // RFC 7323 §2.2: a SYN offers; a SYN,ACK answers an offer.
-    const bool answering = state_ == TcpState::syn_received;
-    if (answering ? agreed_.window_scaling : env_.config.offer_window_scale) h.options.window_scale = rcv_.shift();
-  }
+  h.options = options_of(plan, now);
+  if (plan.kind == SegmentPlan::Kind::syn) h.flags |= tcp_flag::syn;
   if (state_ != TcpState::syn_sent) {
     h.flags |= tcp_flag::ack;
     h.acknowledgment = wrap(rcv_.nxt(), irs_).value;
@@ -164,7 +159,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   const std::span<const ByteSpan> body(pieces.data(), count);
   const bool scaled = agreed_.window_scaling && p.kind != SegmentPlan::Kind::syn;
   const Receiver::Window window = rcv_.window(scaled, agreed_.advertised_mss);
-  const TcpHeader header = header_of(p, window);
+  const TcpHeader header = header_of(p, window, now);
 
   HeaderBuffer head;
   header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
@@ -190,6 +185,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
   env_.counters.add(Counter::tcp_out);
   ++segments_out_;
   rcv_.promised(window.edge);
+  last_ack_sent_ = rcv_.nxt();
   ack_now_ = false;  // every segment says where we stand
   octets_unacked_ = 0;
   cancel_timer(TcpTimer::delayed_ack, now);

@@ -63,7 +63,8 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
   const uint32_t buffer = receive_buffer(listener.options, config_);
   half.agreed.receive_shift = config_.offer_window_scale ? shift_for_buffer(buffer, config_.window_scale) : uint8_t{0};
   half.agreed.advertised_mss = Negotiated::mss_to_advertise(path.mtu, kHeaders, listener.options.max_segment);
-  half.agreed.read_peer_syn(h.options, config_, config_.offer_window_scale);
+  half.agreed.read_peer_syn(h.options, config_);
+  if (half.agreed.timestamps) half.recent.take(h.options.timestamps->value, now);
   demux_.insert(half.demux);
   listener.half_open.push_back(half);
   ++listener.half_open_count;
@@ -73,9 +74,8 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
       {tuple.local.address.v4_bits(), tuple.remote.address.v4_bits(), tuple.local.port, tuple.remote.port});
   env_.tracer.emit(EventKind::tcp_state_updated, Rule::tcp_passive_open, half.number, now,
                    {static_cast<uint32_t>(TcpState::listen), static_cast<uint32_t>(TcpState::syn_received)});
-  env_.tracer.emit(
-      EventKind::tcp_options_negotiated, Rule::tcp_options, half.number, now,
-      {half.agreed.peer_mss, half.agreed.receive_shift, half.agreed.send_shift, half.agreed.window_scaling ? 1u : 0u});
+  env_.tracer.emit(EventKind::tcp_options_negotiated, Rule::tcp_options, half.number, now,
+                   {half.agreed.peer_mss, half.agreed.receive_shift, half.agreed.send_shift, half.agreed.flags()});
   send_syn_ack(half, now);
 }
 
@@ -96,11 +96,19 @@ void Tcp::send_syn_ack(HalfOpen& half, Time now) {
             .ack_base = half.irs};
   c.options.mss = half.agreed.advertised_mss;
   if (half.agreed.window_scaling) c.options.window_scale = half.agreed.receive_shift;
+  c.options.sack_permitted = half.agreed.sack;
+  c.options.timestamps = timestamps_of(half, now);
   if (half.sent > 0) env_.counters.add(Counter::tcp_retransmits);
   const Duration wait = std::min(config_.initial_rto * (int64_t{1} << std::min(half.sent, 20u)), config_.maximum_rto);
   ++half.sent;
   env_.timers.set(half.timer, now + wait);
   send_control(c, now);
+}
+
+std::optional<TcpTimestamps> Tcp::timestamps_of(const HalfOpen& half, Time now) const {
+  if (!half.agreed.timestamps) return std::nullopt;
+  return TcpTimestamps{.value = TimestampClock::value(env_.timestamps.offset(half.demux.tuple), now),
+                       .echo = half.recent.value};
 }
 
 void Tcp::on_half_open_timer(uint32_t index, Time now) {
@@ -130,6 +138,8 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, Slice text, T
     drop(tuple, h, text.length, half.number, reason, why, TcpState::syn_received, now);
   };
   const auto acknowledge = [&](Rule why) {
+    TcpOptionSet options;
+    options.timestamps = timestamps_of(half, now);
     send_control({.tuple = tuple,
                   .connection = half.number,
                   .seq = Seq{half.iss.value + 1},
@@ -137,6 +147,7 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, Slice text, T
                   .flags = tcp_flag::ack,
                   .window = static_cast<uint16_t>(window >> half.agreed.receive_shift),  // not a SYN: scaled
                   .ttl = listeners_.get(half.listener)->options.ttl,
+                  .options = options,
                   .why = why,
                   .state = TcpState::syn_received,
                   .seq_base = half.iss,
@@ -147,6 +158,8 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, Slice text, T
   // First, the sequence number. The SYN itself, come again, means that our SYN,ACK was lost.
   if (seq == SeqPos{0} && h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::rst | tcp_flag::fin)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
+    if (half.agreed.timestamps && h.options.timestamps && !half.recent.older(h.options.timestamps->value))
+      half.recent.take(h.options.timestamps->value, now);
     return send_syn_ack(half, now);
   }
   const bool acceptable = seq >= nxt && seq <= nxt + window;
@@ -206,7 +219,8 @@ void Tcp::establish(uint32_t index, const TcpHeader& h, Slice text, Time now) {
                                         .agreed = half.agreed,
                                         .peer_window = half.peer_window,
                                         .syn_ack_was_lost = half.sent > 1,
-                                        .rtt = half.sent == 1 ? now - half.first_sent : Duration{}};
+                                        .rtt = half.sent == 1 ? now - half.first_sent : Duration{},
+                                        .recent = half.recent};
   const auto handle = connections_.emplace(env_, half.number, half.demux.tuple, half.path, listener.options);
   drop_half_open(half);
 

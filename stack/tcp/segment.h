@@ -17,10 +17,15 @@ struct Segment {
   uint8_t flags = 0;
   SeqPos up;  // one past the urgent octets, meaningful if has(urg): where the urgent pointer leads
   uint16_t urgent_pointer = 0;
-  TcpOptionSet options;
+  TcpOptionSet options;       // those that were agreed on, and all of a SYN
+  bool may_be_echoed = true;  // it begins at or before Last.ACK.sent (RFC 7323 §4.3)
   Slice text;
 
   bool has(uint8_t flag) const { return (flags & flag) != 0; }
+  bool stamped() const { return options.timestamps.has_value(); }
+  uint32_t ts_value() const { return options.timestamps->value; }  // SEG.TSval, if stamped()
+  // SEG.TSecr, if stamped() and has(ack): without ACK the field means nothing (RFC 7323 §3.2).
+  uint32_t ts_echo() const { return options.timestamps->echo; }
   // SEG.LEN of RFC 9293 §3.3.1: the octets it takes in sequence space.
   uint32_t length() const { return text.length + (has(tcp_flag::syn) ? 1u : 0u) + (has(tcp_flag::fin) ? 1u : 0u); }
   SeqPos end() const { return seq + length(); }

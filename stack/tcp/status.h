@@ -62,6 +62,8 @@ struct TcpStatus {
   uint8_t send_window_shift = 0;
   uint8_t receive_window_shift = 0;
   bool window_scaling = false;
+  bool timestamps = false;
+  bool sack = false;
   uint32_t send_window = 0;     // what the peer allows, bytes
   uint32_t receive_window = 0;  // what we allow
   uint32_t cwnd = 0;            // bytes

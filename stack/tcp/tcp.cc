@@ -13,6 +13,7 @@ Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& t
            .ready = ready,
            .timers = {},
            .challenge_acks = {config.challenge_acks_per_second},
+           .timestamps = TimestampClock(rng.split("timestamps").key()),
            .dirty = {},
            .blocked = {}},
       ports_({config.ephemeral_first, config.ephemeral_last}, rng.split("ports")),

@@ -100,6 +100,7 @@ class Tcp {
   void open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& header, Seq isn,
                  Time now);
   void send_syn_ack(HalfOpen& half, Time now);
+  std::optional<TcpTimestamps> timestamps_of(const HalfOpen& half, Time now) const;
   void arrives_at_half_open(uint32_t index, const TcpHeader& header, Slice text, Time now);
   void establish(uint32_t index, const TcpHeader& header, Slice text, Time now);
   void on_half_open_timer(uint32_t index, Time now);

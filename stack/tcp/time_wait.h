@@ -11,6 +11,7 @@
 #include "stack/net/port_table.h"
 #include "stack/tcp/demux.h"
 #include "stack/tcp/seq.h"
+#include "stack/tcp/timestamps.h"
 
 namespace limpid {
 
@@ -28,6 +29,8 @@ struct TimeWait : ListHook<> {
   uint32_t number = 0;  // of the connection, in the trace
   ReusePolicy reuse;    // of the port that it still holds
   uint8_t ttl = 64;
+  bool timestamps = false;  // every segment of the connection carried them
+  RecentTimestamp recent;
   Handle<Connection> user;  // who still holds the connection, if anybody
 };
 

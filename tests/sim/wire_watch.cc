@@ -99,6 +99,7 @@ bool WireWatch::decode(ByteSpan packet, Seen& seen, std::string& problem) const 
   if (!parsed) return (problem = std::string(kCounterInfo[static_cast<size_t>(parsed.error())].name), false);
   seen.tcp = parsed->header;
   seen.text = static_cast<uint32_t>(segment.size() - parsed->header_size);
+  seen.options = parsed->header_size - static_cast<uint32_t>(TcpHeader::kMinSize);
   seen.seq_end =
       seen.tcp.sequence + seen.text + (seen.tcp.has(tcp_flag::syn) ? 1 : 0) + (seen.tcp.has(tcp_flag::fin) ? 1 : 0);
   return true;
@@ -110,6 +111,8 @@ void WireWatch::adopt_syn(Flow& flow, const TcpHeader& syn) {
   flow.got_isn = syn.sequence;
   flow.got_end = syn.sequence + 1;
   flow.acked = false;
+  flow.got_stamps = syn.options.timestamps.has_value();
+  flow.got_sack = syn.options.sack_permitted;
   flow.got_scale = syn.options.window_scale.has_value();
   flow.shift_in = std::min<uint8_t>(syn.options.window_scale.value_or(0), 14);
   flow.peer_mss = syn.options.mss.value_or(536);
@@ -167,15 +170,33 @@ void WireWatch::sent(size_t host, ByteSpan packet, uint32_t mtu) {
     if (answers_late) adopt_syn(flow, flow.late_syn);
     flow.offered_scale = tcp.options.window_scale.has_value();
     flow.shift_out = tcp.options.window_scale.value_or(0);
+    flow.offered_stamps = tcp.options.timestamps.has_value();
+    flow.offered_sack = tcp.options.sack_permitted;
   }
   if (!flow.sent_syn) return complain_(where + ": of no connection that it opened");
+  check_options(flow, seen, where);
   check_extent(flow, seen, where);
   if (after(seen.seq_end, flow.sent_end)) flow.sent_end = seen.seq_end;
   if (tcp.has(tcp_flag::ack)) check_acknowledgment(flow, seen, where);
 }
 
+void WireWatch::check_options(const Flow& flow, const Seen& seen, const std::string& where) {
+  const TcpOptionSet& o = seen.tcp.options;
+  const bool syn = seen.tcp.has(tcp_flag::syn);
+  if (syn && seen.tcp.has(tcp_flag::ack)) {
+    if (o.timestamps && !flow.got_stamps) complain_(where + ": timestamps that the SYN did not offer");
+    if (o.sack_permitted && !flow.got_sack) complain_(where + ": SACK that the SYN did not offer");
+    if (o.window_scale && !flow.got_scale) complain_(where + ": a window scale that the SYN did not offer");
+  }
+  if (syn) return;
+  if (o.mss || o.window_scale || o.sack_permitted) complain_(where + ": an option that belongs on a SYN");
+  if (o.timestamps.has_value() != flow.stamped()) complain_(where + ": timestamps against what was agreed on");
+}
+
+// An MSS counts no options: they take their room from the text (RFC 6691 §3).
 void WireWatch::check_extent(const Flow& flow, const Seen& seen, const std::string& where) {
-  if (seen.text > flow.peer_mss) complain_(where + fmt::format(": above the peer's MSS of {}", flow.peer_mss));
+  if (seen.text > 0 && seen.text + (seen.tcp.has(tcp_flag::syn) ? 0 : seen.options) > flow.peer_mss)
+    complain_(where + fmt::format(": above the peer's MSS of {}", flow.peer_mss));
   if (seen.tcp.has(tcp_flag::syn)) return;
   if (seen.seq_end == seen.tcp.sequence) return;  // an ACK takes no room
   if (!flow.got_ack) return complain_(where + ": before any ACK of the peer");

@@ -1,8 +1,10 @@
 // Judges a stack by its wire alone: sees what each host was given and what it sends, knows nothing of its insides.
 //
 // Checked on every TCP segment that leaves: it parses and its checksums are right; it fits the MTU and the peer's MSS;
-// it stays inside the window that the peer has opened (a probe may look one byte over the edge); it acknowledges only
-// what has arrived, never less than before; and the window that it opens never moves back (RFC 9293 §3.8.6).
+// options
+// are those that both SYNs agreed on, timestamps on every segment then; it stays inside the window that the peer has
+// opened (a probe may look one byte over the edge); it acknowledges only what has arrived, never less than before; and
+// the window that it opens never moves back (RFC 9293 §3.8.6).
 #pragma once
 
 #include <cstdint>
@@ -45,15 +47,19 @@ class WireWatch {
     bool got_ack = false;   // edge_in is set
     uint8_t shift_out = 0, shift_in = 0;
     bool offered_scale = false, got_scale = false;
+    bool offered_stamps = false, got_stamps = false;
+    bool offered_sack = false, got_sack = false;
     uint32_t peer_mss = 536;
     bool awaits_syn = false;  // this host has opened anew: the peer's next SYN belongs to that
     TcpHeader late_syn;       // of other numbers than the connection's: it counts if this host answers it with SYN,ACK
+    bool stamped() const { return offered_stamps && got_stamps; }
     bool scaled() const { return offered_scale && got_scale; }
   };
   struct Seen {  // one segment, decoded
     IpAddress source, destination;
     TcpHeader tcp;
     uint32_t text = 0;     // bytes
+    uint32_t options = 0;  // bytes
     uint32_t seq_end = 0;  // SYN, text and FIN counted
   };
 
@@ -62,6 +68,7 @@ class WireWatch {
   void sent(size_t host, ByteSpan packet, uint32_t mtu);
   void got(size_t host, ByteSpan packet);
   void check_acknowledgment(Flow& flow, const Seen& seen, const std::string& where);
+  void check_options(const Flow& flow, const Seen& seen, const std::string& where);
   void check_extent(const Flow& flow, const Seen& seen, const std::string& where);
   Flow& flow_of(size_t host, const IpAddress& local, uint16_t local_port, const IpAddress& remote,
                 uint16_t remote_port);
