@@ -38,6 +38,11 @@ Stack::~Stack() = default;
 
 void Stack::set_trace_sink(TraceSink* sink) { parts_->tracer.set_sink(sink); }
 
+void Stack::set_tcp_config(const TcpConfig& config) {
+  parts_->config.tcp = config;
+  parts_->tcp.set_config(config);
+}
+
 InterfaceId Stack::add_interface(const InterfaceConfig& config, LinkPort& port) {
   return parts_->ip.add_interface(config, port);
 }

@@ -45,6 +45,8 @@ class Stack {
 
   // --- configuration -----------------------------------------------------------------------------------------------
   void set_trace_sink(TraceSink* sink);  // null: nobody listens
+  // From now on, for what is yet to be decided: what connections have agreed on or been given stays.
+  void set_tcp_config(const TcpConfig& config);
   // Interface 0 is loopback, 127.0.0.1/8, and exists from the start.
   InterfaceId add_interface(const InterfaceConfig& config, LinkPort& port);
   void add_address(InterfaceId interface, const IpAddress& address, int prefix);

@@ -28,6 +28,8 @@ class Tcp {
   Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& tracer, ReadySink& ready);
   ~Tcp();
 
+  void set_config(const TcpConfig& config) { config_ = config; }
+
   // --- the world moves ---
   void receive(Delivery& delivery, Time now);
   void icmp_error(const Delivery& error, Time now);
