@@ -1,0 +1,46 @@
+#include "tests/packetdrill/knobs.h"
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <vector>
+
+namespace limpid::packetdrill {
+namespace {
+
+std::vector<int64_t> numbers(const std::string& file) {
+  std::vector<int64_t> found;
+  std::ifstream in(file);
+  for (int64_t n = 0; in >> n;) found.push_back(n);
+  return found;
+}
+
+// The smallest shift with which the largest receive buffer can be promised (Linux tcp_select_initial_window).
+uint8_t shift_for(int64_t largest) {
+  uint8_t shift = 0;
+  while (shift < 14 && (int64_t{65'535} << shift) < largest) ++shift;
+  return shift;
+}
+
+}  // namespace
+
+void read_knobs(TcpConfig& config, const std::string& folder) {
+  const auto value = [&](const char* name) -> std::optional<int64_t> {
+    const auto all = numbers(folder + "/" + name);
+    return all.empty() ? std::nullopt : std::optional(all.front());
+  };
+  if (const auto rmem = numbers(folder + "/tcp_rmem"); rmem.size() == 3) {
+    config.receive_buffer = static_cast<uint32_t>(rmem[1]);
+    config.window_scale = shift_for(rmem[2]);
+  }
+  if (const auto wmem = numbers(folder + "/tcp_wmem"); wmem.size() == 3)
+    config.send_buffer = static_cast<uint32_t>(wmem[1]);
+  if (const auto on = value("tcp_window_scaling")) config.offer_window_scale = *on != 0;
+  if (const auto on = value("tcp_timestamps")) config.offer_timestamps = *on != 0;
+  if (const auto on = value("tcp_sack")) config.offer_sack = *on != 0;
+  if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);
+  if (const auto n = value("tcp_synack_retries")) config.syn_ack_retries = static_cast<uint32_t>(*n);
+  if (const auto n = value("tcp_retries2")) config.retries_r2 = static_cast<uint32_t>(*n);
+}
+
+}  // namespace limpid::packetdrill
