@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "stack/base/time.h"
+#include "stack/congestion_choice.h"
 
 namespace limpid {
 
@@ -62,6 +63,10 @@ struct TcpConfig {
   std::optional<uint32_t> isn_for_tests;      // every initial sequence number, to start near the wrap
   uint16_t ephemeral_first = 32'768;          // Linux ip_local_port_range
   uint16_t ephemeral_last = 60'999;
+
+  // Unless TCP_CONGESTION says otherwise; Linux tcp_congestion_control.
+  CongestionChoice congestion = CongestionChoice::cubic;
+  bool slow_start_after_idle = true;  // RFC 5681 §4.1; Linux tcp_slow_start_after_idle
 };
 
 struct Config {

@@ -94,6 +94,12 @@ namespace limpid {
   X(tcp_recovered, "recovery.done", "RFC 6582 §3.2", "all that was in flight at the loss is acknowledged")           \
   X(tcp_slow_start, "cwnd.slow-start", "RFC 5681 §3.1", "below ssthresh the window grows by what is acknowledged")   \
   X(tcp_avoidance, "cwnd.avoidance", "RFC 5681 §3.1", "above ssthresh the window grows by a segment a round trip")   \
+  X(tcp_cubic, "cwnd.cubic", "RFC 9438 §4.2", "the window follows the cubic of the time since the loss")              \
+  X(tcp_reno_friendly, "cwnd.reno-friendly", "RFC 9438 §4.3", "Reno would have a larger window here")                \
+  X(tcp_css, "cwnd.conservative", "RFC 9406 §4.2", "round trips take longer, so slow start is slowed down")          \
+  X(tcp_css_done, "cwnd.slow-start-left", "RFC 9406 §4.2", "round trips stayed longer: the queue fills")             \
+  X(tcp_cwnd_unused, "cwnd.unused", "RFC 7661 §4", "the window was not what held the sender back")                   \
+  X(tcp_prr, "cwnd.proportional", "RFC 6937 §3", "the window comes down with what leaves the network")               \
   X(tcp_dupack_inflation, "cwnd.inflation", "RFC 5681 §3.2", "each duplicate ACK means that a segment left the path") \
   X(tcp_idle_restart, "cwnd.idle-restart", "RFC 5681 §4.1", "the connection was idle for more than an RTO")          \
   X(tcp_rtt, "rtt.sample", "RFC 6298 §2", "a segment sent once was acknowledged")                                    \

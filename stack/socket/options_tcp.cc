@@ -16,8 +16,6 @@ constexpr int kMostSynRetries = 127;           // Linux MAX_TCP_SYNCNT
 constexpr int kLeastSegment = 88;              // Linux TCP_MIN_MSS
 constexpr int kMostSegment = 32'767;           // Linux MAX_TCP_WINDOW
 
-constexpr std::string_view kCongestionControl = "reno";
-
 bool is_between(int value, int low, int high) { return value >= low && value <= high; }
 
 // What the caller asked for, put into `options`: 0 or an errno.
@@ -61,10 +59,14 @@ int change(TcpOptions& options, int name, int value) {
   }
 }
 
-int set_congestion_control(const OptionIn& in) {
+int set_congestion_control(Hold& hold, OpenSocket& socket, const OptionIn& in) {
   if (in.length() < 1) return EINVAL;
-  const std::string_view name(in.text(), strnlen(in.text(), in.length()));
-  return name == kCongestionControl ? 0 : ENOENT;
+  const auto choice = congestion_choice({in.text(), strnlen(in.text(), in.length())});
+  if (!choice) return ENOENT;
+  TcpOptions options = tcp_options_of(hold, socket);
+  options.congestion = *choice;
+  set_tcp_options(hold, socket, options);
+  return 0;
 }
 
 int get_max_segment(Hold& hold, const OpenSocket& socket, const TcpOptions& options, OptionOut& out) {
@@ -86,7 +88,7 @@ int count_or(uint32_t set, uint32_t fallback) { return static_cast<int>(set != 0
 }  // namespace
 
 int set_tcp_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) {
-  if (name == TCP_CONGESTION) return set_congestion_control(in);
+  if (name == TCP_CONGESTION) return set_congestion_control(hold, socket, in);
   int value = 0;
   if (const int error = in.read(value); error != 0) return error;
   TcpOptions options = tcp_options_of(hold, socket);
@@ -121,7 +123,8 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
       return get_tcp_info(hold, socket, out);
     case TCP_CONGESTION: {
       char name_out[16] = {};  // Linux TCP_CA_NAME_MAX
-      kCongestionControl.copy(name_out, sizeof name_out - 1);
+      const bool chosen = options.congestion != CongestionChoice::unset;
+      limpid::name(chosen ? options.congestion : config.congestion).copy(name_out, sizeof name_out - 1);
       return out.write(name_out, sizeof name_out);
     }
     default:

@@ -1,65 +1,131 @@
 #include "stack/tcp/congestion.h"
 
+#include <utility>
+
 namespace limpid {
 
-Reno::Reno(const TcpConfig& config, uint32_t mss) : initial_segments_(config.initial_window_segments), mss_(mss) {
-  cwnd_ = initial_window();
+Congestion::Congestion(const TcpConfig& config, CongestionChoice choice, uint32_t mss)
+    : initial_segments_(static_cast<uint16_t>(std::clamp(config.initial_window_segments, 1u, 1000u))),
+      idle_restart_(config.slow_start_after_idle),
+      algorithm_(make(choice == CongestionChoice::unset ? config.congestion : choice)) {
+  w_.mss = mss;
+  w_.cwnd = initial_window();
+}
+
+Congestion::Algorithm Congestion::make(CongestionChoice choice) {
+  if (choice == CongestionChoice::reno) return Reno{};
+  return Cubic{};
+}
+
+void Congestion::choose(CongestionChoice choice) {
+  if (choice == CongestionChoice::unset || choice == this->choice()) return;
+  algorithm_ = make(choice);
+  if (episode_) episode_->algorithm = algorithm_;
 }
 
 // RFC 6928 §2: min(10 MSS, max(2 MSS, 14600)).
-uint32_t Reno::initial_window() const {
-  return std::min(initial_segments_ * mss_, std::max(2 * mss_, initial_segments_ * 1460));
+uint32_t Congestion::initial_window() const {
+  return std::min(initial_segments_ * w_.mss, std::max(2 * w_.mss, initial_segments_ * 1460u));
 }
 
-void Reno::set_mss(uint32_t mss) {
-  mss_ = mss;
-  cwnd_ = initial_window();
-}
-
-void Reno::on_ack(const AckEvent& ack) {
-  // A window that the sender did not use was not tested by the path, so it does not grow (RFC 7661 §4).
-  if (ack.in_flight_before < cwnd_ / 2) return;
-  if (in_slow_start()) {  // RFC 5681 §3.1 (2): by what is acknowledged, at most one segment for an ACK
-    cwnd_ += std::min(ack.newly_acked, mss_);
+// RFC 5681 §3.1, last paragraph but one: a smaller segment size must not turn the window into a burst of small
+// segments.
+void Congestion::set_mss(uint32_t mss) {
+  if (mss == w_.mss) return;
+  const uint32_t before = std::exchange(w_.mss, mss);
+  if (untouched_) {
+    w_.cwnd = initial_window();
     return;
   }
-  // RFC 5681 §3.1: one segment for each window of bytes acknowledged, so at most one a round trip.
-  counted_ += ack.newly_acked;
-  if (counted_ >= cwnd_) {
-    counted_ -= cwnd_;
-    cwnd_ += mss_;
+  const auto scaled = [&](uint32_t bytes) {
+    return static_cast<uint32_t>(std::min<uint64_t>(uint64_t{bytes} * mss / before, UINT32_MAX));
+  };
+  w_.cwnd = std::max(scaled(w_.cwnd), mss);
+  if (w_.ssthresh != UINT32_MAX) w_.ssthresh = std::max(scaled(w_.ssthresh), 2 * mss);
+  std::visit([](auto& a) { a.restart(); }, algorithm_);
+}
+
+Rule Congestion::on_ack(AckEvent ack) {
+  untouched_ = false;
+  ack.round_start = ack.una >= round_end_;
+  if (ack.round_start) round_end_ = ack.nxt;
+  if (ack.in_recovery && episode_) {
+    w_.cwnd =
+        std::max(ack.in_flight + episode_->prr.on_ack(ack.delivered, ack.in_flight, ack.safe_ack, w_.mss), w_.mss);
+    return Rule::tcp_prr;
   }
+  if (episode_ && !ack.in_loss) {
+    if (!episode_->repairing && ack.round_start) {
+      episode_.reset();  // too late for an undo
+    } else {
+      episode_->repairing = false;
+    }
+  }
+  ack.cwnd_limited = usage_.limited(w_);
+  return std::visit([&](auto& a) { return a.on_ack(w_, ack); }, algorithm_);
 }
 
-// RFC 5681 §3.2 (2) and (3).
-void Reno::on_fast_retransmit(uint32_t in_flight) {
-  ssthresh_ = half(in_flight);
-  cwnd_ = ssthresh_ + 3 * mss_;
-  counted_ = 0;
+void Congestion::on_loss(const LossEvent& loss) {
+  untouched_ = false;
+  if (!episode_) episode_ = std::make_unique<Episode>();
+  if (!std::exchange(episode_->repairing, true) || episode_->before.cwnd == 0) {
+    episode_->before = w_;
+    episode_->algorithm = algorithm_;
+  }
+  // RFC 5681 §3.1 (4): the timer that expires again for the same segment tells nothing new.
+  const bool again = loss.kind == LossKind::timeout && !loss.first;
+  if (!again) w_.ssthresh = std::visit([&](auto& a) { return a.ssthresh_after(w_, loss); }, algorithm_);
+  if (loss.kind == LossKind::timeout) {
+    w_.cwnd = w_.mss;  // the loss window
+    return;
+  }
+  episode_->prr.begin(w_.ssthresh, loss.flight_size);
+  w_.cwnd = w_.ssthresh;
 }
 
-void Reno::on_duplicate_ack() { cwnd_ += mss_; }
-
-// RFC 6582 §3.2 (3), partial ACK: deflate by what left the network, add back one segment.
-void Reno::on_partial_ack(uint32_t newly_acked) {
-  cwnd_ -= std::min(newly_acked, cwnd_ - mss_);
-  if (newly_acked >= mss_) cwnd_ += mss_;
+// Proportional reduction has brought the window to ssthresh. After inflation RFC 6582 §3.2 (3), full ACK, option 1: no
+// burst.
+void Congestion::on_recovered(uint32_t in_flight) {
+  if (!episode_) return;
+  episode_->repairing = false;
+  w_.cwnd = w_.ssthresh;
+  if (episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.ssthresh, std::max(in_flight, w_.mss) + w_.mss);
 }
 
-// RFC 6582 §3.2 (3), full ACK, option 1: no burst.
-void Reno::on_recovered(uint32_t in_flight) {
-  cwnd_ = std::min(ssthresh_, std::max(in_flight, mss_) + mss_);
-  counted_ = 0;
+// The loss was none (RFC 4015 §3.2, RFC 9438 §4.9).
+void Congestion::on_undo() {
+  if (!episode_ || episode_->before.cwnd == 0) return;
+  w_.cwnd = std::max(w_.cwnd, episode_->before.cwnd);
+  w_.ssthresh = std::max(w_.ssthresh, episode_->before.ssthresh);
+  algorithm_ = episode_->algorithm;
+  episode_.reset();
 }
 
-// RFC 5681 §3.1 (4): ssthresh moves for the first timeout of a segment only; the loss window is one segment.
-void Reno::on_timeout(uint32_t in_flight, bool first) {
-  if (first) ssthresh_ = half(in_flight);
-  cwnd_ = mss_;
-  counted_ = 0;
+void Congestion::on_sent(uint32_t bytes) {
+  if (episode_) episode_->prr.on_sent(bytes);
 }
 
-// RFC 5681 §4.1: the path may have changed meanwhile.
-void Reno::on_idle() { cwnd_ = std::min(cwnd_, initial_window()); }
+void Congestion::on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent) {
+  const bool full = in_flight + w_.mss > w_.cwnd;
+  if (sent || full) usage_.note(una, nxt, in_flight, full);
+}
+
+void Congestion::on_transmit_start(Time now) {
+  std::visit([&](auto& a) { a.on_transmit_start(now); }, algorithm_);
+}
+
+// RFC 5681 §4.1: the path may have changed meanwhile. Where the window was stays known (RFC 2861 §3.1).
+void Congestion::on_idle() {
+  if (!idle_restart_) return;
+  const uint32_t restart = initial_window();
+  if (w_.cwnd <= restart) return;
+  if (w_.ssthresh != UINT32_MAX) w_.ssthresh = std::max(w_.ssthresh, w_.cwnd / 4 * 3);
+  w_.cwnd = restart;
+}
+
+void Congestion::deflate(uint32_t newly_acked) {
+  w_.cwnd -= std::min(newly_acked, w_.cwnd - w_.mss);
+  if (newly_acked >= w_.mss) w_.cwnd += w_.mss;
+}
 
 }  // namespace limpid

@@ -1,48 +1,81 @@
-// How much may go: the congestion window (RFC 5681, with the recovery of RFC 6582).
+// How much may go: the congestion window, moved by one of several algorithms (cc_reno, cc_cubic; TCP_CONGESTION).
 //
-// It is told what happened (AckEvent and the losses) and owns its window. It never sees the sender, and does not know
-// which bytes are lost: that is recovery's business.
+// It is told what happened (AckEvent, LossEvent, …) and owns the window. It never sees the sender, and does not know
+// which bytes are lost: that is recovery's business. What the algorithms share lives here:
+//
+//   open       ACKs open the window as the algorithm says
+//   recovery   after a loss: the window comes down to ssthresh proportionally (prr.h), or by inflation and deflation
+//   loss       after a timeout: slow start from one segment
+//
+// on_undo() brings back what stood before the last loss, if that turns out to have been none.
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
+#include <memory>
+#include <variant>
 
 #include "stack/config.h"
+#include "stack/tcp/cc_cubic.h"
+#include "stack/tcp/cc_reno.h"
+#include "stack/tcp/cc_window.h"
+#include "stack/tcp/prr.h"
+#include "stack/tcp/window_usage.h"
 
 namespace limpid {
 
-struct AckEvent {
-  uint32_t newly_acked = 0;       // bytes
-  uint32_t in_flight_before = 0;  // bytes, before this ACK
-};
-
-class Reno {
+class Congestion {
  public:
-  Reno(const TcpConfig& config, uint32_t mss);
+  Congestion(const TcpConfig& config, CongestionChoice choice, uint32_t mss);
 
-  uint32_t cwnd() const { return cwnd_; }
-  uint32_t ssthresh() const { return ssthresh_; }  // UINT32_MAX: arbitrarily high, nothing was lost yet
-  bool in_slow_start() const { return cwnd_ < ssthresh_; }
+  uint32_t cwnd() const { return w_.cwnd; }
+  uint32_t ssthresh() const { return w_.ssthresh; }  // UINT32_MAX: arbitrarily high, nothing was lost yet
+  bool in_slow_start() const { return w_.in_slow_start(); }
+  CongestionChoice choice() const { return static_cast<CongestionChoice>(algorithm_.index() + 1); }
 
-  void set_mss(uint32_t mss);                   // before anything was sent
-  void on_syn_lost() { cwnd_ = mss_; }          // RFC 5681 §3.1: after a lost SYN the initial window is one segment
-  void on_ack(const AckEvent& ack);             // new data acknowledged, outside recovery
-  void on_fast_retransmit(uint32_t in_flight);  // three duplicate ACKs
-  void on_duplicate_ack();                      // a further one, in recovery
-  void on_partial_ack(uint32_t newly_acked);
+  // Another algorithm takes over the window as it stands (as Linux).
+  void choose(CongestionChoice choice);
+  // The initial window follows it until something was sent; later the window keeps its number of segments.
+  void set_mss(uint32_t mss);
+  void on_syn_lost() { w_.cwnd = w_.mss; }  // RFC 5681 §3.1: after a lost SYN the initial window is one segment
+
+  // New data acknowledged; in recovery also for each ACK that delivered something. Why the window is now what it is.
+  Rule on_ack(AckEvent ack);
+  void on_loss(const LossEvent& loss);
   void on_recovered(uint32_t in_flight);
-  void on_timeout(uint32_t in_flight, bool first);
-  void on_idle();  // silent for more than an RTO
+  void on_undo();
+
+  void on_sent(uint32_t bytes);                                           // text, old or new
+  void on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent);  // after each output: did text go
+  void on_transmit_start(Time now);                                       // text goes out after nothing was in flight
+  void on_idle();                                                         // and the silence was longer than an RTO
+
+  // Window inflation (RFC 5681 §3.2 (3) and (4), 6582 §3.2 (3)), in place of the proportion: a segment for each
+  // duplicate ACK, taken back by the partial ACK.
+  void inflate(uint32_t segments) { w_.grow(segments * w_.mss); }
+  void deflate(uint32_t newly_acked);
 
  private:
-  uint32_t initial_window() const;
-  uint32_t half(uint32_t in_flight) const { return std::max(in_flight / 2, 2 * mss_); }
+  using Algorithm = std::variant<Reno, Cubic>;
 
-  uint32_t initial_segments_;
-  uint32_t mss_;
-  uint32_t cwnd_;
-  uint32_t ssthresh_ = UINT32_MAX;
-  uint32_t counted_ = 0;  // bytes acknowledged since the last increase, in congestion avoidance
+  // From a loss until a round trip after its repair: in memory of its own, since a connection that loses nothing
+  // needs none of it.
+  struct Episode {
+    Prr prr;
+    Window before;          // the first loss
+    Algorithm algorithm;    // likewise
+    bool repairing = true;  // not recovered yet
+  };
+
+  static Algorithm make(CongestionChoice choice);
+  uint32_t initial_window() const;
+
+  Window w_;
+  uint16_t initial_segments_;
+  bool idle_restart_;
+  bool untouched_ = true;  // nothing was sent: the initial window is still to be decided
+  SeqPos round_end_;       // the round trip is over when this is acknowledged
+  WindowUsage usage_;
+  std::unique_ptr<Episode> episode_;
+  Algorithm algorithm_;
 };
 
 }  // namespace limpid

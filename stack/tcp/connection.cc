@@ -22,7 +22,7 @@ Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tu
       path_(path),
       number_(number),
       rtt_(env.config),
-      congestion_(env.config, 536),
+      congestion_(env.config, options.congestion, 536),
       timestamp_offset_(env.timestamps.offset(tuple)) {
   demux_.tuple = tuple;
   demux_.kind = DemuxKind::connection;

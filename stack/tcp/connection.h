@@ -122,7 +122,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   const Receiver& receiver() const { return rcv_; }
   const ByteQueue& send_queue() const { return queue_; }
   const Recovery& recovery() const { return recovery_; }
-  const Reno& congestion() const { return congestion_; }
+  const Congestion& congestion() const { return congestion_; }
   Seq next_wire_seq() const { return wrap(snd_.nxt, iss_); }
   Seq next_wire_ack() const { return wrap(rcv_.nxt(), irs_); }
   Seq initial_sequence() const { return iss_; }
@@ -243,7 +243,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Receiver rcv_;
   Negotiated agreed_;
   RttEstimator rtt_;
-  Reno congestion_;
+  Congestion congestion_;
   Recovery recovery_;
   TimerTable timers_;
 

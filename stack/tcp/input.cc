@@ -253,15 +253,15 @@ void Connection::on_new_ack(SeqPos ack, Time now) {
 
   // Karn: after a timeout the backed-off RTO stands until an octet that was sent once is acknowledged, or a path that
   // became slower than the RTO would never be measured again.
-  rtt_.on_ack(ack, now);
+  const bool sampled = rtt_.on_ack(ack, now);
   timeouts_ = 0;
   stalled_since_ = snd_.una < snd_.nxt ? now : kNever;
   soft_error_ = Error::none;
 
-  Rule why = congestion_.in_slow_start() ? Rule::tcp_slow_start : Rule::tcp_avoidance;
+  Rule why = Rule::none;
   switch (recovery_.on_new_ack(ack)) {
     case Loss::partial_ack:
-      congestion_.on_partial_ack(newly_acked);
+      congestion_.deflate(newly_acked);
       why = Rule::tcp_partial_ack;
       break;
     case Loss::recovered:
@@ -269,7 +269,17 @@ void Connection::on_new_ack(SeqPos ack, Time now) {
       why = Rule::tcp_recovered;
       break;
     default:
-      congestion_.on_ack({newly_acked, in_flight_before});
+      why = congestion_.on_ack({.newly_acked = newly_acked,
+                                .delivered = newly_acked,
+                                .in_flight_before = in_flight_before,
+                                .in_flight = in_flight(),
+                                .una = snd_.una,
+                                .nxt = snd_.nxt,
+                                .rtt = sampled ? rtt_.latest() : Duration{},
+                                .min_rtt = rtt_.min_rtt(),
+                                .srtt = rtt_.srtt(),
+                                .in_loss = recovery_.phase() == Recovery::Phase::timeout,
+                                .now = now});
   }
   trace_metrics(why, now);
 
@@ -289,13 +299,14 @@ void Connection::on_duplicate_ack(Time now) {
   switch (recovery_.on_duplicate_ack(snd_.una, snd_.nxt)) {
     case Loss::fast_retransmit:
       env_.counters.add(Counter::tcp_fast_retransmits);
-      congestion_.on_fast_retransmit(in_flight());
+      congestion_.on_loss({.kind = LossKind::fast, .flight_size = in_flight(), .now = now});
+      congestion_.inflate(3);
       env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_fast_retransmit, number_, now,
                        {snd_.una.low(), mss_});
       trace_metrics(Rule::tcp_fast_retransmit, now);
       break;
     case Loss::more_duplicates:
-      congestion_.on_duplicate_ack();
+      congestion_.inflate(1);
       trace_metrics(Rule::tcp_dupack_inflation, now);
       break;
     default:

@@ -8,12 +8,14 @@
 namespace limpid {
 
 void Connection::output(Time now) {
+  const SeqPos nxt_before = snd_.nxt;
   while (const SegmentPlan plan = next_plan(now)) {
     if (transmit(plan, now) == SendOutcome::refused) {
       if (!ListHook<BlockedTag>::linked()) env_.blocked.push_back(*this);  // Tcp::link_writable() drives it on
       break;
     }
   }
+  congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before);
   adjust_timers(now);
 }
 
@@ -219,10 +221,14 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       break;
   }
   if (plan.end() > snd_.nxt) {
-    if (snd_.una == snd_.nxt) stalled_since_ = now;
+    if (snd_.una == snd_.nxt) {
+      stalled_since_ = now;
+      congestion_.on_transmit_start(now);
+    }
     snd_.nxt = plan.end();
     if (!again && !rtt_.timing()) rtt_.start_timing(plan.end(), now);
   }
+  congestion_.on_sent(plan.length);
   last_sent_ = now;
   // RFC 6298 §5.1: the timer runs while anything is unacknowledged.
   if (!timers_.running(TcpTimer::rto) && !must_probe()) set_timer(TcpTimer::rto, rtt_.rto(), now);

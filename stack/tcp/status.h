@@ -6,6 +6,7 @@
 
 #include "stack/base/error.h"
 #include "stack/base/time.h"
+#include "stack/congestion_choice.h"
 #include "stack/net/port_table.h"
 #include "stack/socket_id.h"
 #include "stack/tcp/state.h"
@@ -32,7 +33,8 @@ struct TcpOptions {
   bool urgent_inline = false;      // SO_OOBINLINE
   uint8_t ttl = 0;                 // IP_TTL
   uint8_t tos = 0;                 // IP_TOS
-  ReusePolicy reuse;               // kept here so that accepted connections inherit it
+  CongestionChoice congestion = CongestionChoice::unset;  // TCP_CONGESTION
+  ReusePolicy reuse;                                      // kept here so that accepted connections inherit it
 };
 
 struct TcpSendFlags {

@@ -95,6 +95,7 @@ void Connection::set_options(const TcpOptions& options, Time now) {
   if (options_.send_buffer == 0) options_.send_buffer = before.send_buffer;
   if (options_.receive_buffer == 0) options_.receive_buffer = before.receive_buffer;
   if (options_.syn_retries == 0) options_.syn_retries = before.syn_retries;
+  congestion_.choose(options_.congestion);
   if (options_.ttl == 0) options_.ttl = before.ttl;
   rcv_.set_buffer(options_.receive_buffer);
   rcv_.set_urgent_inline(options_.urgent_inline);

@@ -9,9 +9,15 @@ namespace {
 
 constexpr uint32_t kMss = 1000;
 
+TcpOptions with_reno() {  // the algorithms by themselves: cc_reno_test.cc, cc_cubic_test.cc
+  TcpOptions options;
+  options.congestion = CongestionChoice::reno;
+  return options;
+}
+
 // An established connection with 10 segments of 1000 octets in flight and more to send.
 struct Flow {
-  explicit Flow(size_t bytes = 200'000) : id(t.establish_passively({}, "win 65535 mss 1000")) {
+  explicit Flow(size_t bytes = 200'000) : id(t.establish_passively(with_reno(), "win 65535 mss 1000")) {
     t.send(id, bytes);
     EXPECT_EQ(t.take_all().size(), 10u);
   }
@@ -24,74 +30,6 @@ struct Flow {
   TcpDialogue t;
   SocketId id;
 };
-
-// --- the window by itself
-// ------------------------------------------------------------------------------------------------------
-
-// req: 6928-2-a, 5681-3.1-d
-TEST(Reno, BeginsWithTenSegmentsOrNearly15000Octets) {
-  for (const auto& [mss, window] :
-       {std::pair<uint32_t, uint32_t>{536, 5360}, {1460, 14'600}, {8960, 17'920}, {2190, 14'600}, {48, 480}}) {
-    const Reno reno(TcpConfig{}, mss);
-    EXPECT_EQ(reno.cwnd(), window) << mss;
-    EXPECT_EQ(reno.ssthresh(), UINT32_MAX);
-    EXPECT_TRUE(reno.in_slow_start());
-  }
-}
-
-// req: 5681-3.1-e, ATK-ackdiv
-TEST(Reno, SlowStartGrowsByWhatIsAcknowledgedAtMostASegmentAnAck) {
-  Reno one(TcpConfig{}, kMss);
-  one.on_ack({.newly_acked = 700, .in_flight_before = 10'000});
-  EXPECT_EQ(one.cwnd(), 10'700u);
-  one.on_ack({.newly_acked = 5000, .in_flight_before = 10'700});
-  EXPECT_EQ(one.cwnd(), 11'700u);
-  Reno divided(TcpConfig{}, kMss);
-  for (int octet = 0; octet < 1000; ++octet) divided.on_ack({.newly_acked = 1, .in_flight_before = 10'000});
-  EXPECT_EQ(divided.cwnd(), 11'000u);
-}
-
-Reno in_avoidance() {
-  Reno r(TcpConfig{}, kMss);
-  r.on_fast_retransmit(20'000);
-  r.on_recovered(20'000);
-  EXPECT_EQ(r.cwnd(), 10'000u);
-  EXPECT_FALSE(r.in_slow_start());
-  return r;
-}
-
-// req: 5681-3.1-f
-TEST(Reno, AvoidanceAddsOneSegmentARoundTrip) {
-  Reno r = in_avoidance();
-  for (uint32_t round = 0; round < 50; ++round) {
-    const uint32_t segments = r.cwnd() / kMss;
-    for (uint32_t i = 0; i < segments; ++i) r.on_ack({.newly_acked = kMss, .in_flight_before = r.cwnd()});
-    EXPECT_EQ(r.cwnd(), 10'000 + (round + 1) * kMss);
-  }
-}
-
-// req: 5681-3.1-g, ATK-ackdiv
-TEST(Reno, AvoidanceCountsOctetsNotAcks) {
-  Reno r = in_avoidance();
-  for (int octet = 0; octet < 9999; ++octet) r.on_ack({.newly_acked = 1, .in_flight_before = 10'000});
-  EXPECT_EQ(r.cwnd(), 10'000u);
-  r.on_ack({.newly_acked = 1, .in_flight_before = 10'000});
-  EXPECT_EQ(r.cwnd(), 11'000u);
-  Reno huge(TcpConfig{}, kMss);
-  huge.on_fast_retransmit(2'000'000'000);
-  huge.on_recovered(2'000'000'000);
-  const uint32_t before = huge.cwnd();
-  for (uint32_t octets = 0; octets < before; octets += 10'000'000)
-    huge.on_ack({.newly_acked = 10'000'000, .in_flight_before = before});
-  EXPECT_EQ(huge.cwnd(), before + kMss);
-}
-
-// RFC 7661: a window that was not used says nothing about the path.
-TEST(Reno, DoesNotGrowWhileMostOfItIsUnused) {
-  Reno r(TcpConfig{}, kMss);
-  for (int i = 0; i < 100; ++i) r.on_ack({.newly_acked = kMss, .in_flight_before = 4999});
-  EXPECT_EQ(r.cwnd(), 10'000u);
-}
 
 // --- which bytes are lost, by itself
 // --------------------------------------------------------------------------------------------
@@ -293,7 +231,7 @@ TEST(TcpTimeout, HalvesOnceAndSendsOneSegmentAnExpiry) {
 // req: 5681-3.1-h
 TEST(TcpTimeout, LeavesTwoSegmentsAtLeast) {
   TcpDialogue t;
-  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  const SocketId id = t.establish_passively(with_reno(), "win 65535 mss 1000");
   t.send(id, 1000);
   t.pass(1s);
   EXPECT_EQ(t.status(id).ssthresh, 2000u);

@@ -1,0 +1,23 @@
+// The congestion control algorithms by name, as TCP_CONGESTION and the configuration speak of them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace limpid {
+
+enum class CongestionChoice : uint8_t { unset, reno, cubic };
+
+inline constexpr std::array<std::string_view, 3> kCongestionNames = {"", "reno", "cubic"};
+
+constexpr std::string_view name(CongestionChoice choice) { return kCongestionNames[static_cast<size_t>(choice)]; }
+
+constexpr std::optional<CongestionChoice> congestion_choice(std::string_view wanted) {
+  for (size_t i = 1; i < kCongestionNames.size(); ++i)
+    if (kCongestionNames[i] == wanted) return static_cast<CongestionChoice>(i);
+  return std::nullopt;
+}
+
+}  // namespace limpid

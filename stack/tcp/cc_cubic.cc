@@ -1,0 +1,112 @@
+#include "stack/tcp/cc_cubic.h"
+
+namespace limpid {
+namespace {
+
+// RFC 9438 §5: C = 0.4, beta = 0.7. alpha = 3 (1 - beta) / (1 + beta) = 9/17.
+constexpr uint32_t kBetaTenths = 7;
+constexpr uint32_t kAlphaNumerator = 9;
+constexpr uint32_t kAlphaDenominator = 17;
+constexpr int64_t kLongest = 1'000'000;  // ms from K beyond which the curve is not followed: its cube fits 64 bits
+
+uint32_t tenths(uint32_t bytes, uint32_t n) { return static_cast<uint32_t>(uint64_t{bytes} * n / 10); }
+
+}  // namespace
+
+uint32_t cube_root(uint64_t x) {
+  uint64_t root = 0;
+  for (int bit = 21; bit >= 0; --bit) {
+    const uint64_t wider = root | (uint64_t{1} << bit);
+    if (wider <= x / (wider * wider)) root = wider;
+  }
+  return static_cast<uint32_t>(root);
+}
+
+Rule Cubic::on_ack(Window& w, const AckEvent& ack) {
+  uint32_t acked = ack.newly_acked;
+  if (w.ssthresh == UINT32_MAX && !ack.in_loss) return hystart_.on_ack(w, ack);
+  if (!ack.cwnd_limited) {  // the application sent less than it could have: that time does not count (§4.2)
+    on_transmit_start(ack.now);
+    return Rule::tcp_cwnd_unused;
+  }
+  if (w.in_slow_start()) {
+    acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout : HyStart::kSegmentsAnAck);
+    if (acked == 0) return Rule::tcp_slow_start;
+  }
+  return avoid(w, ack, acked);
+}
+
+// §4.2 to §4.5.
+Rule Cubic::avoid(Window& w, const AckEvent& ack, uint32_t acked) {
+  if (!has_epoch_) begin_epoch(w, ack.now);
+  last_ack_ = ack.now;
+  grow_estimate(w, acked);
+  if (w_cubic(w, ack.now) < w_est_) {  // §4.3: the Reno-friendly region
+    w.cwnd = std::max(w.cwnd, w_est_);
+    return Rule::tcp_reno_friendly;
+  }
+  // §4.4, §4.5: to where the curve is a round trip from now, at most by half of the window.
+  const uint32_t most = w.cwnd > UINT32_MAX / 3 * 2 ? UINT32_MAX : w.cwnd + w.cwnd / 2;
+  const uint32_t target = std::clamp(w_cubic(w, ack.now + ack.srtt), w.cwnd, most);
+  if (target == w.cwnd) return Rule::tcp_cubic;
+  // (target - cwnd) / cwnd for each byte, in whole segments, so that nothing is lost in rounding.
+  counted_ += acked;
+  const uint64_t price = std::max<uint64_t>(uint64_t{w.cwnd} * w.mss / (target - w.cwnd), 1);
+  const uint64_t segments = counted_ / price;
+  counted_ -= static_cast<uint32_t>(segments * price);
+  w.cwnd = static_cast<uint32_t>(std::min<uint64_t>(w.cwnd + segments * w.mss, std::max(target, w.cwnd + w.mss)));
+  return Rule::tcp_cubic;
+}
+
+void Cubic::begin_epoch(const Window& w, Time now) {
+  has_epoch_ = true;
+  epoch_ = now;
+  counted_ = est_counted_ = 0;
+  w_est_ = w.cwnd;
+  if (w_max_ <= w.cwnd) {  // not known, or outgrown in slow start
+    origin_ = w.cwnd;
+    k_ = 0;
+  } else {  // K = cbrt((W_max - cwnd) / C) seconds
+    origin_ = w_max_;
+    k_ = cube_root(uint64_t{w_max_ - w.cwnd} * 2'500'000'000 / w.mss);
+  }
+}
+
+uint32_t Cubic::w_cubic(const Window& w, Time t) const {
+  const int64_t from_k = std::clamp(to_ms(t - epoch_) - int64_t{k_}, -kLongest, kLongest);
+  const int64_t rise = from_k * from_k * from_k / 1'000'000 * (4 * int64_t{w.mss}) / 10'000;
+  return static_cast<uint32_t>(std::clamp<int64_t>(origin_ + rise, 0, UINT32_MAX));
+}
+
+// §4.3: W_est grows by alpha segments for each window acknowledged; by one once it is where Reno was at the loss.
+void Cubic::grow_estimate(const Window& w, uint32_t acked) {
+  const bool caught_up = w_est_ >= cwnd_prior_;
+  est_counted_ += caught_up ? acked : static_cast<uint32_t>(uint64_t{acked} * kAlphaNumerator / kAlphaDenominator);
+  while (est_counted_ >= w.cwnd) {
+    est_counted_ -= w.cwnd;
+    w_est_ += w.mss;
+  }
+}
+
+// §4.6, from the window, which cwnd validation keeps near what is in flight; §4.7; §4.8.
+uint32_t Cubic::ssthresh_after(const Window& w, const LossEvent& loss) {
+  has_epoch_ = false;
+  const bool falling = w.cwnd < w_max_;  // fast convergence: leave room for a newcomer
+  w_max_ = falling ? static_cast<uint32_t>(uint64_t{w.cwnd} * (10 + kBetaTenths) / 20) : w.cwnd;
+  cwnd_prior_ = w.cwnd;
+  // After a timeout the first congestion avoidance begins afresh: K = 0, W_max the window of then.
+  if (loss.kind == LossKind::timeout) w_max_ = 0;
+  return std::max(tenths(w.cwnd, kBetaTenths), 2 * w.mss);
+}
+
+void Cubic::on_transmit_start(Time now) {
+  if (has_epoch_) epoch_ += now - last_ack_;
+  last_ack_ = now;
+}
+
+void Cubic::restart() {
+  has_epoch_ = false;
+  w_max_ = 0;
+}
+
+}  // namespace limpid

@@ -1,0 +1,54 @@
+// CUBIC (RFC 9438): after a loss the window grows along a cubic of the time since then: fast back towards the window
+// that was lost at (w_max), flat around it, and fast again beyond. Time, not ACKs, drives it, so long paths are not
+// behind short ones.
+//
+//    cwnd |                          /
+//         |               __________/
+//   w_max |- - - - - - --/- - - - - - - - W_cubic(t) = C (t - K)^3 + w_max
+//         |          ___/ |
+//         |         /     |
+//   ·beta |________/      K               C = 0.4 segments/s^3, beta = 0.7
+//         +------------------------- t
+//
+// All in integers, so that every compiler gives the same window: bytes, and milliseconds for t and K.
+#pragma once
+
+#include "stack/tcp/cc_window.h"
+#include "stack/tcp/hystart.h"
+
+namespace limpid {
+
+class Cubic {
+ public:
+  Rule on_ack(Window& w, const AckEvent& ack);
+  uint32_t ssthresh_after(const Window& w, const LossEvent& loss);
+  // Text goes out again after nothing was in flight: that time does not count (§4.2).
+  void on_transmit_start(Time now);
+  void restart();  // the window was set from outside: a new epoch
+
+  uint32_t w_max() const { return w_max_; }
+  uint32_t k() const { return k_; }                 // milliseconds
+  uint32_t w_cubic(const Window& w, Time t) const;  // where the curve is, bytes
+
+ private:
+  Rule avoid(Window& w, const AckEvent& ack, uint32_t acked);
+  void begin_epoch(const Window& w, Time now);
+  void grow_estimate(const Window& w, uint32_t acked);
+
+  HyStart hystart_;
+  uint32_t w_max_ = 0;       // the window before the last reduction, less if it was falling (§4.7); 0: not known
+  uint32_t origin_ = 0;      // W_max of the curve of this epoch
+  uint32_t k_ = 0;           // milliseconds from the epoch's begin until the curve reaches origin_
+  uint32_t cwnd_prior_ = 0;  // at the last reduction
+  uint32_t w_est_ = 0;       // what Reno would have (§4.3)
+  uint32_t counted_ = 0;     // bytes acknowledged and not yet turned into growth
+  uint32_t est_counted_ = 0;
+  bool has_epoch_ = false;
+  Time epoch_{};  // begin of this congestion avoidance, moved on by the time in which the application sent too little
+  Time last_ack_{};  // in congestion avoidance
+};
+
+// The integer part of the cube root.
+uint32_t cube_root(uint64_t x);
+
+}  // namespace limpid

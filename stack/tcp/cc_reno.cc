@@ -1,0 +1,32 @@
+#include "stack/tcp/cc_reno.h"
+
+namespace limpid {
+namespace {
+
+constexpr uint32_t kSegmentsAnAck = 2;  // L of RFC 3465 §2.2: a delayed ACK is for two segments
+
+}  // namespace
+
+Rule Reno::on_ack(Window& w, const AckEvent& ack) {
+  if (!ack.cwnd_limited) return Rule::tcp_cwnd_unused;
+  uint32_t acked = ack.newly_acked;
+  if (w.in_slow_start()) {
+    acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout : kSegmentsAnAck);
+    if (acked == 0) return Rule::tcp_slow_start;
+  }
+  // RFC 5681 §3.1: one segment for each window of bytes acknowledged, so at most one a round trip.
+  counted_ += std::min(acked, w.cwnd);
+  if (counted_ >= w.cwnd) {
+    counted_ -= w.cwnd;
+    w.grow(w.mss);
+  }
+  return Rule::tcp_avoidance;
+}
+
+// RFC 5681 §3.1 (4).
+uint32_t Reno::ssthresh_after(const Window& w, const LossEvent& loss) {
+  counted_ = 0;
+  return std::max(loss.flight_size / 2, 2 * w.mss);
+}
+
+}  // namespace limpid
