@@ -20,8 +20,8 @@ struct AckEvent {
   uint32_t delivered = 0;         // that left the network: acknowledged, or selectively, for the first time
   uint32_t in_flight_before = 0;  // before this ACK
   uint32_t in_flight = 0;         // after it
-  SeqPos una;
-  SeqPos nxt;
+  SeqPos una{};
+  SeqPos nxt{};
   Duration rtt{};            // a sample, zero: none
   Duration min_rtt{};        // the smallest sample of the connection
   Duration srtt{};           // after this ACK
