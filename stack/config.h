@@ -35,6 +35,7 @@ struct TcpConfig {
   uint32_t max_buffer = 32 << 20;             // bound of SO_SNDBUF and SO_RCVBUF
   bool offer_window_scale = true;             // RFC 7323 §2
   bool offer_timestamps = true;               // RFC 7323 §3; Linux tcp_timestamps
+  bool require_timestamps = false;            // RFC 7323 §3.2 says drop what lacks them; Linux takes it
   bool offer_sack = true;                     // RFC 2018 §2; Linux tcp_sack
   uint16_t default_mss = 536;                 // RFC 9293 §3.7.1, when the peer names none
   uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss

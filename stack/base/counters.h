@@ -80,6 +80,8 @@ namespace limpid {
   X(tcp_drop_no_connection, "segment that belongs to no connection")                                   \
   X(tcp_drop_unacceptable, "sequence number outside the window")                                       \
   X(tcp_drop_no_ack, "no ACK bit in a synchronized state")                                             \
+  X(tcp_drop_paws, "timestamp older than the connection's last (RFC 7323 PAWS)")                       \
+  X(tcp_drop_unstamped, "no timestamp on a connection that agreed on them")                              \
   X(tcp_drop_bad_ack, "acknowledges what was not sent")                                                \
   X(tcp_drop_blind_rst, "RST in the window but not at RCV.NXT (RFC 5961)")                             \
   X(tcp_drop_syn_in_window, "SYN on a synchronized connection (RFC 5961)")                             \

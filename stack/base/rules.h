@@ -52,6 +52,8 @@ namespace limpid {
   X(tcp_address, "check.address", "RFC 9293 §3.9.2.3", "TCP speaks only between unicast addresses")                  \
   X(tcp_flags, "check.flags", "RFC 9293 §3.10.7", "such flags open nothing")                                         \
   X(tcp_arrived, "check.arrived", "RFC 9293 §3.10.7", "a segment arrived")                                           \
+  X(tcp_paws, "check.paws", "RFC 7323 §5.3", "the segment's timestamp is older than the last one")                   \
+  X(tcp_unstamped, "check.unstamped", "RFC 7323 §3.2", "the segment has no timestamp though both sides agreed on them") \
   X(tcp_sequence, "check.sequence", "RFC 9293 §3.10.7.4 first", "the segment lies outside the receive window")       \
   X(tcp_ack_out_of_window, "check.ack-out-of-window", "RFC 9293 §3.10.7.4 first", "an unacceptable segment draws an ACK") \
   X(tcp_reset_taken, "check.rst", "RFC 5961 §3.2", "a RST came exactly at RCV.NXT")                                  \
@@ -103,6 +105,7 @@ namespace limpid {
   X(tcp_dupack_inflation, "cwnd.inflation", "RFC 5681 §3.2", "each duplicate ACK means that a segment left the path") \
   X(tcp_idle_restart, "cwnd.idle-restart", "RFC 5681 §4.1", "the connection was idle for more than an RTO")          \
   X(tcp_rtt, "rtt.sample", "RFC 6298 §2", "a segment sent once was acknowledged")                                    \
+  X(tcp_rtt_echo, "rtt.echo", "RFC 7323 §4.1", "the peer echoes when what it acknowledges was sent")                 \
   X(tcp_give_up, "give-up", "RFC 9293 §3.8.3", "the peer did not answer for as long as R2 allows")                   \
   X(tcp_keepalive_probe, "probe.keep-alive", "RFC 9293 §3.8.4", "the connection was silent for long")                \
   X(tcp_keepalive_dead, "keep-alive.dead", "RFC 9293 §3.8.4", "no keep-alive probe was answered")                    \
@@ -119,6 +122,8 @@ namespace limpid {
   X(tcp_time_wait_rst, "close.time-wait-rst", "RFC 1337", "a RST must not end TIME-WAIT early")                      \
   X(tcp_time_wait_over, "close.time-wait-over", "RFC 9293 §3.10.8", "2 MSL have passed")                             \
   X(tcp_time_wait_reopened, "close.time-wait-reopened", "RFC 9293 §3.6.1", "a new SYN with a larger sequence number came") \
+  X(tcp_time_wait_stamped, "close.time-wait-stamped", "RFC 6191 §2", "a new SYN with a later timestamp came")          \
+  X(tcp_time_wait_syn, "close.time-wait-syn", "RFC 6191 §2", "the SYN may be an old duplicate")                       \
   X(tcp_orphan_timeout, "close.fin-wait-2", "tcp(7) tcp_fin_timeout", "nobody reads any more and the peer does not close") \
   X(tcp_listener_closed, "close.listener", "RFC 9293 §3.10.4", "the listener was closed before the connection was accepted") \
   /* --- simulated links, clock --- */                                                                               \

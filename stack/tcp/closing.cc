@@ -90,14 +90,27 @@ void Tcp::arrives_in_time_wait(uint32_t index, const Delivery& d, const TcpHeade
   // RFC 1337: a RST, perhaps an old one, must not end TIME-WAIT early.
   if (h.has(tcp_flag::rst)) return refuse(Counter::tcp_drop_blind_rst, Rule::tcp_time_wait_rst);
 
-  // RFC 9293 §3.6.1 (MAY-2): a SYN beyond all old numbers opens anew, and our ISN goes beyond the old ones too.
-  if (h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::fin) && seq >= nxt) {
-    if (const auto listener = listener_table_.find(tuple.local, share_.hash(tuple))) {
+  const bool stamped = t.timestamps && h.options.timestamps.has_value();
+  const bool outdated = stamped && t.recent.forbids(h.options.timestamps->value, now);
+
+  // RFC 9293 §3.6.1 (MAY-2), RFC 6191 §2: a SYN beyond all old numbers or timestamps opens anew, and our ISN goes
+  // beyond the old ones too. One that may be an old duplicate meets silence, or without timestamps RFC 5961's
+  // challenge.
+  if (h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::fin)) {
+    const Rule why = may_reopen(t, h, seq >= nxt);
+    if (why == Rule::tcp_time_wait_syn && t.timestamps) return refuse(Counter::tcp_drop_unacceptable, why);
+    const auto listener = listener_table_.find(tuple.local, share_.hash(tuple));
+    if (why != Rule::tcp_time_wait_syn && listener) {
       const Seq beyond{t.snd_nxt.value + 65'537};
-      end_time_wait(t, Rule::tcp_time_wait_reopened, now);
+      end_time_wait(t, why, now);
       return arrives_at_listener(listener, d, h, text.length, now, beyond);
     }
   }
+  if (outdated) {
+    refuse(Counter::tcp_drop_paws, Rule::tcp_paws);
+    return challenge_in_time_wait(t, Rule::tcp_paws, now);
+  }
+  if (stamped && seq <= nxt && !h.has(tcp_flag::syn)) t.recent.take_if_newer(h.options.timestamps->value, now);
   const bool fin_again = h.has(tcp_flag::fin) && seq + text.length == nxt - 1;
   if (fin_again) {
     env_.timers.set(t.timer, now + 2 * config_.msl);
@@ -108,11 +121,21 @@ void Tcp::arrives_in_time_wait(uint32_t index, const Delivery& d, const TcpHeade
   const uint32_t length = text.length + (h.has(tcp_flag::syn) ? 1u : 0u) + (h.has(tcp_flag::fin) ? 1u : 0u);
   if (seq == nxt && length == 0) return;  // the peer's last ACK, or an echo of it
   refuse(Counter::tcp_drop_unacceptable, h.has(tcp_flag::syn) ? Rule::tcp_syn_challenged : Rule::tcp_sequence);
-  if (!env_.challenge_acks.allow(now)) {
-    env_.counters.add(Counter::tcp_challenge_acks_limited);
-    return;
-  }
-  acknowledge_in_time_wait(t, Rule::tcp_ack_out_of_window, now);
+  challenge_in_time_wait(t, Rule::tcp_ack_out_of_window, now);
+}
+
+// RFC 6191 §2: by timestamps, if both connections have them; where they are equal, or the new one has none, by sequence
+// numbers. What was stamped with nothing is older than anything stamped.
+Rule Tcp::may_reopen(const TimeWait& t, const TcpHeader& syn, bool beyond_old_numbers) const {
+  const bool stamped = config_.offer_timestamps && syn.options.timestamps.has_value();
+  if (stamped && (!t.timestamps || t.recent.before(syn.options.timestamps->value))) return Rule::tcp_time_wait_stamped;
+  const bool not_older = !stamped || syn.options.timestamps->value == t.recent.value;
+  return not_older && beyond_old_numbers ? Rule::tcp_time_wait_reopened : Rule::tcp_time_wait_syn;
+}
+
+void Tcp::challenge_in_time_wait(const TimeWait& t, Rule why, Time now) {
+  if (env_.challenge_acks.allow(now)) return acknowledge_in_time_wait(t, why, now);
+  env_.counters.add(Counter::tcp_challenge_acks_limited);
 }
 
 void Tcp::end_time_wait(TimeWait& t, Rule why, Time now) {

@@ -153,10 +153,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Verdict check_reset(const Segment& s, Time now);
   Verdict check_syn(const Segment& s, Time now);
   Verdict check_ack(const Segment& s, Time now);
-  void note_timestamp(const Segment& s, Time now);
   Verdict ack_in_syn_received(const Segment& s, Time now);
   void take_ack(const Segment& s, Time now);
-  void on_new_ack(SeqPos ack, Time now);
+  void on_new_ack(const Segment& s, Time now);
   void on_duplicate_ack(Time now);
   bool is_duplicate_ack(const Segment& s) const;
   void take_window(const Segment& s, Time now);
@@ -172,6 +171,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     keepalives_ = 0;
   }
   void drop(const Segment& s, Counter reason, Rule why, Time now);
+
+  // --- timestamps.cc: RFC 7323 ---
+  Verdict check_timestamp(const Segment& s, Time now);
+  void note_timestamp(const Segment& s, Time now);
+  bool sample_rtt(const Segment& s, Time now);
 
   // --- output.cc ---
   SegmentPlan next_plan(Time now);
@@ -250,6 +254,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint32_t timestamp_offset_;    // of our clock on the wire
   RecentTimestamp recent_;       // TS.Recent (RFC 7323 §4.3)
   SeqPos last_ack_sent_;         // Last.ACK.sent
+  SeqPos echo_sampled_to_{1};    // up to here a round trip was measured by TSecr
   uint32_t mss_ = 536;           // of what we send
   uint32_t timeouts_ = 0;        // consecutive expiries of the retransmission timer
   uint32_t probes_ = 0;          // window probes since the peer last answered

@@ -33,10 +33,11 @@ Verdict Connection::on_segment(Segment& s, Time now) {
   if (state_ == TcpState::syn_sent) return arrives_in_syn_sent(s, now);
 
   // RFC 9293 §3.10.7.4. (Third, security, is not used on the Internet.)
-  Verdict v = check_sequence(s, now);               // first
-  if (v == Verdict::next) v = check_reset(s, now);  // second
-  if (v == Verdict::next) v = check_syn(s, now);    // fourth
-  if (v == Verdict::next) v = check_ack(s, now);    // fifth
+  Verdict v = check_timestamp(s, now);                 // RFC 7323 §5.3
+  if (v == Verdict::next) v = check_sequence(s, now);  // first
+  if (v == Verdict::next) v = check_reset(s, now);     // second
+  if (v == Verdict::next) v = check_syn(s, now);       // fourth
+  if (v == Verdict::next) v = check_ack(s, now);       // fifth
   if (v == Verdict::next) {
     check_urgent(s, now);   // sixth
     v = take_text(s, now);  // seventh
@@ -158,7 +159,7 @@ void Connection::take_ack_of_unacceptable(const Segment& s, Time now) {
   if (s.ack < snd_.una || s.ack > snd_.nxt) return;
   hear_from_peer(now);
   probes_ = 0;
-  if (s.ack > snd_.una) on_new_ack(s.ack, now);
+  if (s.ack > snd_.una) on_new_ack(s, now);
   take_window(s, now);
 }
 
@@ -208,13 +209,6 @@ Verdict Connection::check_ack(const Segment& s, Time now) {
   return released() ? Verdict::taken : Verdict::next;
 }
 
-// TS.Recent moves forward only, and only with a segment that our next ACK answers (RFC 7323 §4.3): so the peer's round
-// trip includes our delay of ACKs, and a gap is measured from the segment before it. After the check of the ACK, so
-// that a forged segment must know more than the window.
-void Connection::note_timestamp(const Segment& s, Time now) {
-  if (s.stamped() && s.may_be_echoed && !recent_.older(s.ts_value())) recent_.take(s.ts_value(), now);
-}
-
 Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {
   if (s.ack <= snd_.una || s.ack > snd_.nxt) {
     drop(s, Counter::tcp_drop_bad_ack, Rule::tcp_bad_ack_reset, now);
@@ -232,14 +226,15 @@ Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {
 
 void Connection::take_ack(const Segment& s, Time now) {
   const bool duplicate = is_duplicate_ack(s);
-  if (s.ack > snd_.una) on_new_ack(s.ack, now);
+  if (s.ack > snd_.una) on_new_ack(s, now);
   take_window(s, now);
   if (duplicate) on_duplicate_ack(now);
   // The peer answers: however long its window stays zero, the connection lives (RFC 9293 §3.8.6.1, MUST-37).
   probes_ = 0;
 }
 
-void Connection::on_new_ack(SeqPos ack, Time now) {
+void Connection::on_new_ack(const Segment& s, Time now) {
+  const SeqPos ack = s.ack;
   const uint32_t in_flight_before = in_flight();
   const bool fin_was_acked = fin_acked();
   const auto newly_acked = static_cast<uint32_t>(ack - snd_.una);
@@ -251,9 +246,9 @@ void Connection::on_new_ack(SeqPos ack, Time now) {
     env_.tracer.emit(EventKind::tcp_packets_acked, Rule::tcp_ack_new, number_, now,
                      {before.low(), ack.low(), in_flight()});
 
-  // Karn: after a timeout the backed-off RTO stands until an octet that was sent once is acknowledged, or a path that
-  // became slower than the RTO would never be measured again.
-  const bool sampled = rtt_.on_ack(ack, now);
+  // Karn: without timestamps the backed-off RTO stands after a timeout until an octet that was sent once is
+  // acknowledged, or a path that became slower than the RTO would never be measured again.
+  const bool sampled = sample_rtt(s, now);
   timeouts_ = 0;
   stalled_since_ = snd_.una < snd_.nxt ? now : kNever;
   soft_error_ = Error::none;

@@ -155,11 +155,19 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, Slice text, T
                  now);
   };
 
+  // RFC 7323 §5.3.
+  const bool stamped = half.agreed.timestamps && h.options.timestamps.has_value();
+  if (stamped && !h.has(tcp_flag::rst) && half.recent.forbids(h.options.timestamps->value, now)) {
+    refuse(Counter::tcp_drop_paws, Rule::tcp_paws);
+    if (env_.challenge_acks.allow(now)) acknowledge(Rule::tcp_paws);
+    return;
+  }
+  if (half.agreed.timestamps && !stamped && config_.require_timestamps && !h.has(tcp_flag::rst))
+    return refuse(Counter::tcp_drop_unstamped, Rule::tcp_unstamped);
   // First, the sequence number. The SYN itself, come again, means that our SYN,ACK was lost.
   if (seq == SeqPos{0} && h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::rst | tcp_flag::fin)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
-    if (half.agreed.timestamps && h.options.timestamps && !half.recent.older(h.options.timestamps->value))
-      half.recent.take(h.options.timestamps->value, now);
+    if (stamped) half.recent.take_if_newer(h.options.timestamps->value, now);
     return send_syn_ack(half, now);
   }
   const bool acceptable = seq >= nxt && seq <= nxt + window;

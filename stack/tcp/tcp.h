@@ -114,6 +114,9 @@ class Tcp {
   void enter_time_wait(Connection& c, Time now);
   void arrives_in_time_wait(uint32_t index, const Delivery& d, const TcpHeader& header, Slice text, Time now);
   void acknowledge_in_time_wait(const TimeWait& t, Rule why, Time now);
+  void challenge_in_time_wait(const TimeWait& t, Rule why, Time now);
+  // The rule by which a SYN opens the connection anew, or tcp_time_wait_syn.
+  Rule may_reopen(const TimeWait& t, const TcpHeader& syn, bool beyond_old_numbers) const;
   void end_time_wait(TimeWait& t, Rule why, Time now);
   void give_up_port(PortHold& hold, const Endpoint& local);
   void forget(Connection& c);

@@ -29,8 +29,18 @@ struct RecentTimestamp {
   uint32_t value = 0;
   Time taken{};
 
+  // After 24 days of silence the peer's clock may have come halfway round: TS.Recent says nothing any more (§5.5).
+  static constexpr Duration kLifetime = std::chrono::days{24};
+
   // Modulo 2^32, as sequence numbers are compared (§5.3).
-  bool older(uint32_t tsval) const { return static_cast<int32_t>(tsval - value) < 0; }
+  bool before(uint32_t tsval) const { return static_cast<int32_t>(tsval - value) > 0; }
+  // PAWS: a segment with this timestamp is an old duplicate.
+  bool forbids(uint32_t tsval, Time now) const {
+    return static_cast<int32_t>(tsval - value) < 0 && now - taken <= kLifetime;
+  }
+  void take_if_newer(uint32_t tsval, Time now) {
+    if (!forbids(tsval, now)) take(tsval, now);
+  }
   void take(uint32_t tsval, Time now) {
     value = tsval;
     taken = now;

@@ -83,7 +83,21 @@ struct PeerWords {
   bool bad_checksum = false;
 };
 
-PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_isn) {
+TcpTimestamps& stamps(PeerWords& w) {
+  auto& t = w.header.options.timestamps;
+  return t ? *t : t.emplace();
+}
+
+// "1001:2001 3001:4001" up to the end of the words.
+void parse_sack(std::istream& in, TcpOptionSet& o, uint32_t our_isn) {
+  int64_t left = 0;
+  int64_t right = 0;
+  char colon = 0;
+  while (in >> left >> colon >> right)
+    o.sack.at(o.sack_count++) = {our_isn + static_cast<uint32_t>(left), our_isn + static_cast<uint32_t>(right)};
+}
+
+PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_isn, uint32_t our_clock) {
   PeerWords w;
   std::istringstream in(words);
   std::string flags, range, word;
@@ -111,6 +125,12 @@ PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_
       in >> n, w.header.urgent_pointer = static_cast<uint16_t>(n);
     else if (word == "sackOK")
       w.header.options.sack_permitted = true;
+    else if (word == "ts")
+      in >> n, stamps(w).value = static_cast<uint32_t>(n);
+    else if (word == "ecr")
+      in >> n, stamps(w).echo = our_clock + static_cast<uint32_t>(n);
+    else if (word == "sack")
+      parse_sack(in, w.header.options, our_isn);
     else if (word == "bad-checksum")
       w.bad_checksum = true;
     else
@@ -229,7 +249,7 @@ void TcpDialogue::peer(const std::string& segment) { peer_batch({segment}); }
 
 void TcpDialogue::peer_batch(const std::vector<std::string>& segments) {
   for (const std::string& words : segments) {
-    PeerWords w = parse_words(words, kPeerIsn, our_isn);
+    PeerWords w = parse_words(words, kPeerIsn, our_isn, our_clock);
     w.header.source_port = kPeerPort;
     w.header.destination_port = our_port_;
     std::vector<std::byte> packet = from_peer(w.header, w.text);
@@ -327,6 +347,8 @@ Transmit TcpDialogue::transmit(const TxFrame& frame, Time at) {
   s.text.assign(reinterpret_cast<const char*>(text.data()), text.size());
   if (s.header.has(tcp_flag::syn)) {
     our_isn = s.header.sequence;
+    if (const auto& t = s.header.options.timestamps)
+      our_clock = t->value - static_cast<uint32_t>(to_ms(at.time_since_epoch()));
     our_port_ = s.header.source_port;
   }
   const auto from = static_cast<int32_t>(s.header.sequence - our_isn);
@@ -354,8 +376,22 @@ void TcpDialogue::expect(const std::string& words) {
     return;
   }
   const Sent s = take();
-  const bool window_too = words.find(" win ") != std::string::npos;
-  EXPECT_EQ(window_too ? fmt::format("{} win {}", s.words, s.header.window) : s.words, words);
+  const TcpOptionSet& o = s.header.options;
+  const auto asked = [&](const char* word) { return words.find(word) != std::string::npos; };
+  std::string got = s.words;
+  if (asked(" win ")) got += fmt::format(" win {}", s.header.window);
+  if (asked(" ts ")) got += o.timestamps ? stamp_words(*o.timestamps) : " unstamped";
+  if (asked(" sack")) {
+    got += " sack";
+    for (size_t i = 0; i < o.sack_count; ++i)
+      got += fmt::format(" {}:{}", static_cast<int32_t>(o.sack[i].left - kPeerIsn),
+                         static_cast<int32_t>(o.sack[i].right - kPeerIsn));
+  }
+  EXPECT_EQ(got, words);
+}
+
+std::string TcpDialogue::stamp_words(const TcpTimestamps& t) const {
+  return fmt::format(" ts {} ecr {}", t.value - our_clock, t.echo);
 }
 
 std::vector<TcpDialogue::Sent> TcpDialogue::take_all() {

@@ -54,8 +54,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
   SocketId reach(TcpState wanted, const TcpOptions& options = {});
 
   // --- the peer ---
-  // "flags from:to(length) [ack n] [win n] [mss n] [wscale n] [urg n] [sackOK] [bad-checksum] [text …]". The text is a
-  // pattern, or given.
+  // "flags from:to(length) [ack n] [win n] [mss n] [wscale n] [urg n] [sackOK] [ts n] [ecr n] [bad-checksum]
+  // [sack from:to …]". The text is a pattern. "ts" is as on the wire, "ecr" a time of ours in milliseconds.
   void peer(const std::string& segment);  // and flushes, as a batch of one
   void peer_batch(const std::vector<std::string>& segments);
   void peer_header(TcpHeader header, ByteSpan text = {});  // any header at all, sequence numbers as on the wire
@@ -74,7 +74,10 @@ class TcpDialogue : public LinkPort, public ReadySink {
     Time at{};
     std::string words;  // as above
   };
-  void expect(const std::string& words);  // the next segment that we sent; with " win n" at the end its window too
+  // The next segment that we sent. Also compared, if they are named, and in this order behind the ACK: "win n", "ts n
+  // ecr n" (our time in milliseconds, and the peer's number as on the wire), "sack from:to …" ("sack" alone: no
+  // blocks).
+  void expect(const std::string& words);
   void expect_nothing();
   std::optional<Sent> next();  // takes it
   Sent take() { return next().value_or(Sent{}); }
@@ -96,10 +99,12 @@ class TcpDialogue : public LinkPort, public ReadySink {
   Config config;
   Stack stack;
   uint32_t our_isn = 0;                               // learned from our SYN
+  uint32_t our_clock = 0;                             // what our timestamps said at time 0, learned there too
   std::vector<std::vector<std::byte>> other_packets;  // sent, not TCP
 
  private:
   void inject(ByteSpan ip_packet);
+  std::string stamp_words(const TcpTimestamps& t) const;
   void check() { EXPECT_EQ(stack.check_invariants(now), ""); }
   uint16_t our_port_ = kOurPort;
   InterfaceId interface_ = 0;
