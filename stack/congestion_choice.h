@@ -20,4 +20,11 @@ constexpr std::optional<CongestionChoice> congestion_choice(std::string_view wan
   return std::nullopt;
 }
 
+// When to use Explicit Congestion Notification (RFC 3168): never, offering it and taking offers, or taking offers only.
+enum class EcnMode : uint8_t { off, on, passive };
+
+constexpr std::string_view name(EcnMode mode) {
+  return mode == EcnMode::off ? "off" : mode == EcnMode::on ? "on" : "passive";
+}
+
 }  // namespace limpid

@@ -9,6 +9,9 @@ constexpr uint32_t kAlphaNumerator = 9;
 constexpr uint32_t kAlphaDenominator = 17;
 constexpr int64_t kLongest = 1'000'000;  // ms from K beyond which the curve is not followed: its cube fits 64 bits
 
+// Of stack time; differences of two are right for 24 days.
+uint32_t milliseconds(Time t) { return static_cast<uint32_t>(to_ms(t.time_since_epoch())); }
+
 uint32_t tenths(uint32_t bytes, uint32_t n) { return static_cast<uint32_t>(uint64_t{bytes} * n / 10); }
 
 }  // namespace
@@ -23,12 +26,15 @@ uint32_t cube_root(uint64_t x) {
 }
 
 Rule Cubic::on_ack(Window& w, const AckEvent& ack) {
-  uint32_t acked = ack.newly_acked;
-  if (w.ssthresh == UINT32_MAX && !ack.in_loss) return hystart_.on_ack(w, ack);
+  if (auto* hystart = std::get_if<HyStart>(&phase_)) {
+    if (w.ssthresh == UINT32_MAX) return hystart->on_ack(w, ack);
+    phase_ = std::monostate{};
+  }
   if (!ack.cwnd_limited) {  // the application sent less than it could have: that time does not count (§4.2)
     on_transmit_start(ack.now);
     return Rule::tcp_cwnd_unused;
   }
+  uint32_t acked = ack.newly_acked;
   if (w.in_slow_start()) {
     acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout : HyStart::kSegmentsAnAck);
     if (acked == 0) return Rule::tcp_slow_start;
@@ -38,11 +44,12 @@ Rule Cubic::on_ack(Window& w, const AckEvent& ack) {
 
 // §4.2 to §4.5.
 Rule Cubic::avoid(Window& w, const AckEvent& ack, uint32_t acked) {
-  if (!has_epoch_) begin_epoch(w, ack.now);
-  last_ack_ = ack.now;
-  grow_estimate(w, acked);
-  if (w_cubic(w, ack.now) < w_est_) {  // §4.3: the Reno-friendly region
-    w.cwnd = std::max(w.cwnd, w_est_);
+  Curve* running = std::get_if<Curve>(&phase_);
+  Curve& curve = running != nullptr ? *running : begin_epoch(w, ack.now);
+  curve.last_ack = milliseconds(ack.now);
+  grow_estimate(w, curve, acked);
+  if (w_cubic(w, ack.now) < curve.w_est) {  // §4.3: the Reno-friendly region
+    w.cwnd = std::max(w.cwnd, curve.w_est);
     return Rule::tcp_reno_friendly;
   }
   // §4.4, §4.5: to where the curve is a round trip from now, at most by half of the window.
@@ -50,47 +57,52 @@ Rule Cubic::avoid(Window& w, const AckEvent& ack, uint32_t acked) {
   const uint32_t target = std::clamp(w_cubic(w, ack.now + ack.srtt), w.cwnd, most);
   if (target == w.cwnd) return Rule::tcp_cubic;
   // (target - cwnd) / cwnd for each byte, in whole segments, so that nothing is lost in rounding.
-  counted_ += acked;
+  curve.counted += acked;
   const uint64_t price = std::max<uint64_t>(uint64_t{w.cwnd} * w.mss / (target - w.cwnd), 1);
-  const uint64_t segments = counted_ / price;
-  counted_ -= static_cast<uint32_t>(segments * price);
+  const uint64_t segments = curve.counted / price;
+  curve.counted -= static_cast<uint32_t>(segments * price);
   w.cwnd = static_cast<uint32_t>(std::min<uint64_t>(w.cwnd + segments * w.mss, std::max(target, w.cwnd + w.mss)));
   return Rule::tcp_cubic;
 }
 
-void Cubic::begin_epoch(const Window& w, Time now) {
-  has_epoch_ = true;
-  epoch_ = now;
-  counted_ = est_counted_ = 0;
-  w_est_ = w.cwnd;
-  if (w_max_ <= w.cwnd) {  // not known, or outgrown in slow start
-    origin_ = w.cwnd;
-    k_ = 0;
-  } else {  // K = cbrt((W_max - cwnd) / C) seconds
-    origin_ = w_max_;
-    k_ = cube_root(uint64_t{w_max_ - w.cwnd} * 2'500'000'000 / w.mss);
+Cubic::Curve& Cubic::begin_epoch(const Window& w, Time now) {
+  Curve& curve = phase_.emplace<Curve>();
+  curve.begin = milliseconds(now);
+  curve.w_est = curve.origin = w.cwnd;
+  if (w_max_ > w.cwnd) {  // else it is not known, or outgrown in slow start. K = cbrt((W_max - cwnd) / C) seconds
+    curve.origin = w_max_;
+    curve.k = cube_root(uint64_t{w_max_ - w.cwnd} * 2'500'000'000 / w.mss);
   }
+  return curve;
+}
+
+uint32_t Cubic::k() const {
+  const Curve* curve = std::get_if<Curve>(&phase_);
+  return curve != nullptr ? curve->k : 0;
 }
 
 uint32_t Cubic::w_cubic(const Window& w, Time t) const {
-  const int64_t from_k = std::clamp(to_ms(t - epoch_) - int64_t{k_}, -kLongest, kLongest);
+  const Curve* curve = std::get_if<Curve>(&phase_);
+  if (curve == nullptr) return w.cwnd;
+  const int64_t elapsed = static_cast<int32_t>(milliseconds(t) - curve->begin);
+  const int64_t from_k = std::clamp(elapsed - int64_t{curve->k}, -kLongest, kLongest);
   const int64_t rise = from_k * from_k * from_k / 1'000'000 * (4 * int64_t{w.mss}) / 10'000;
-  return static_cast<uint32_t>(std::clamp<int64_t>(origin_ + rise, 0, UINT32_MAX));
+  return static_cast<uint32_t>(std::clamp<int64_t>(curve->origin + rise, 0, UINT32_MAX));
 }
 
 // §4.3: W_est grows by alpha segments for each window acknowledged; by one once it is where Reno was at the loss.
-void Cubic::grow_estimate(const Window& w, uint32_t acked) {
-  const bool caught_up = w_est_ >= cwnd_prior_;
-  est_counted_ += caught_up ? acked : static_cast<uint32_t>(uint64_t{acked} * kAlphaNumerator / kAlphaDenominator);
-  while (est_counted_ >= w.cwnd) {
-    est_counted_ -= w.cwnd;
-    w_est_ += w.mss;
+void Cubic::grow_estimate(const Window& w, Curve& curve, uint32_t acked) const {
+  const bool caught_up = curve.w_est >= cwnd_prior_;
+  curve.est_counted += caught_up ? acked : static_cast<uint32_t>(uint64_t{acked} * kAlphaNumerator / kAlphaDenominator);
+  while (curve.est_counted >= w.cwnd) {
+    curve.est_counted -= w.cwnd;
+    curve.w_est += w.mss;
   }
 }
 
 // §4.6, from the window, which cwnd validation keeps near what is in flight; §4.7; §4.8.
 uint32_t Cubic::ssthresh_after(const Window& w, const LossEvent& loss) {
-  has_epoch_ = false;
+  phase_ = std::monostate{};
   const bool falling = w.cwnd < w_max_;  // fast convergence: leave room for a newcomer
   w_max_ = falling ? static_cast<uint32_t>(uint64_t{w.cwnd} * (10 + kBetaTenths) / 20) : w.cwnd;
   cwnd_prior_ = w.cwnd;
@@ -100,12 +112,14 @@ uint32_t Cubic::ssthresh_after(const Window& w, const LossEvent& loss) {
 }
 
 void Cubic::on_transmit_start(Time now) {
-  if (has_epoch_) epoch_ += now - last_ack_;
-  last_ack_ = now;
+  Curve* curve = std::get_if<Curve>(&phase_);
+  if (curve == nullptr) return;
+  curve->begin += milliseconds(now) - curve->last_ack;
+  curve->last_ack = milliseconds(now);
 }
 
 void Cubic::restart() {
-  has_epoch_ = false;
+  if (std::holds_alternative<Curve>(phase_)) phase_ = std::monostate{};
   w_max_ = 0;
 }
 

@@ -13,6 +13,8 @@
 // All in integers, so that every compiler gives the same window: bytes, and milliseconds for t and K.
 #pragma once
 
+#include <variant>
+
 #include "stack/tcp/cc_window.h"
 #include "stack/tcp/hystart.h"
 
@@ -27,25 +29,29 @@ class Cubic {
   void restart();  // the window was set from outside: a new epoch
 
   uint32_t w_max() const { return w_max_; }
-  uint32_t k() const { return k_; }                 // milliseconds
+  uint32_t k() const;                               // milliseconds
   uint32_t w_cubic(const Window& w, Time t) const;  // where the curve is, bytes
 
  private:
-  Rule avoid(Window& w, const AckEvent& ack, uint32_t acked);
-  void begin_epoch(const Window& w, Time now);
-  void grow_estimate(const Window& w, uint32_t acked);
+  // One congestion avoidance, from its first ACK on.
+  struct Curve {
+    uint32_t origin = 0;       // W_max of this curve
+    uint32_t k = 0;            // milliseconds until it reaches that
+    uint32_t w_est = 0;        // what Reno would have (§4.3)
+    uint32_t counted = 0;      // bytes acknowledged and not yet turned into growth
+    uint32_t est_counted = 0;  // likewise, of Reno's
+    uint32_t begin = 0;        // stack time, milliseconds; moves on while the application sends too little
+    uint32_t last_ack = 0;     // milliseconds
+  };
 
-  HyStart hystart_;
+  Rule avoid(Window& w, const AckEvent& ack, uint32_t acked);
+  Curve& begin_epoch(const Window& w, Time now);
+  void grow_estimate(const Window& w, Curve& curve, uint32_t acked) const;
+
   uint32_t w_max_ = 0;       // the window before the last reduction, less if it was falling (§4.7); 0: not known
-  uint32_t origin_ = 0;      // W_max of the curve of this epoch
-  uint32_t k_ = 0;           // milliseconds from the epoch's begin until the curve reaches origin_
   uint32_t cwnd_prior_ = 0;  // at the last reduction
-  uint32_t w_est_ = 0;       // what Reno would have (§4.3)
-  uint32_t counted_ = 0;     // bytes acknowledged and not yet turned into growth
-  uint32_t est_counted_ = 0;
-  bool has_epoch_ = false;
-  Time epoch_{};  // begin of this congestion avoidance, moved on by the time in which the application sent too little
-  Time last_ack_{};  // in congestion avoidance
+  // The first slow start, or congestion avoidance, or neither: what is not needed at a time takes no room.
+  std::variant<HyStart, std::monostate, Curve> phase_;
 };
 
 // The integer part of the cube root.

@@ -27,6 +27,7 @@ struct AckEvent {
   Duration srtt{};           // after this ACK
   bool in_recovery = false;  // fast recovery: the window comes down, proportionally
   bool in_loss = false;      // the walk that follows a timeout
+  bool ece = false;          // it echoes congestion (RFC 3168): no reason to grow
   bool safe_ack = true;      // it moved SND.UNA and told of no further loss (RFC 9937)
   Time now{};
   // Known to Congestion, which adds them:

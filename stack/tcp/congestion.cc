@@ -61,6 +61,7 @@ Rule Congestion::on_ack(AckEvent ack) {
       episode_->repairing = false;
     }
   }
+  if (ack.ece) return Rule::tcp_ecn_echo;  // RFC 3168 §6.1.2
   ack.cwnd_limited = usage_.limited(w_);
   return std::visit([&](auto& a) { return a.on_ack(w_, ack); }, algorithm_);
 }
@@ -80,7 +81,9 @@ void Congestion::on_loss(const LossEvent& loss) {
     return;
   }
   episode_->prr.begin(w_.ssthresh, loss.flight_size);
-  w_.cwnd = w_.ssthresh;
+  // RFC 9438 §4.6: marks, unlike losses, may bring the window down to a single segment.
+  const bool at_bottom = loss.kind == LossKind::ecn && w_.cwnd <= w_.ssthresh;
+  w_.cwnd = at_bottom ? w_.mss : w_.ssthresh;
 }
 
 // Proportional reduction has brought the window to ssthresh. After inflation RFC 6582 §3.2 (3), full ACK, option 1: no

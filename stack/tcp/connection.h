@@ -16,6 +16,7 @@
 #include "stack/buffer/byte_queue.h"
 #include "stack/tcp/congestion.h"
 #include "stack/tcp/demux.h"
+#include "stack/tcp/ecn.h"
 #include "stack/tcp/environment.h"
 #include "stack/tcp/negotiated.h"
 #include "stack/tcp/receiver.h"
@@ -156,6 +157,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Verdict ack_in_syn_received(const Segment& s, Time now);
   void take_ack(const Segment& s, Time now);
   void on_new_ack(const Segment& s, Time now);
+  void check_echo(const Segment& s, uint32_t flight_before, Time now);
   void on_duplicate_ack(Time now);
   bool is_duplicate_ack(const Segment& s) const;
   void take_window(const Segment& s, Time now);
@@ -188,6 +190,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
   SendOutcome transmit(const SegmentPlan& plan, Time now);
   TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, Time now) const;
+  uint8_t ecn_flags(const SegmentPlan& plan) const;
+  bool ecn_capable(const SegmentPlan& plan) const;
   void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
   void send_reset(Rule why, Time now);
 
@@ -248,6 +252,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Negotiated agreed_;
   RttEstimator rtt_;
   Congestion congestion_;
+  Ecn ecn_;
   Recovery recovery_;
   TimerTable timers_;
 

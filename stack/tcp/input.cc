@@ -79,6 +79,7 @@ Verdict Connection::arrives_in_syn_sent(Segment& s, Time now) {
   hear_from_peer(now);
   irs_ = s.wire_seq;
   agreed_.read_peer_syn(s.options, env_.config);
+  agreed_.ecn = env_.config.ecn == EcnMode::on && acceptable_ack && Ecn::accepted(s.flags);
   if (agreed_.timestamps) recent_.take(s.ts_value(), now);
   rcv_.set_shift(agreed_.receive_shift);
   note_mss();
@@ -159,6 +160,7 @@ void Connection::take_ack_of_unacceptable(const Segment& s, Time now) {
   if (s.ack < snd_.una || s.ack > snd_.nxt) return;
   hear_from_peer(now);
   probes_ = 0;
+  ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
   if (s.ack > snd_.una) on_new_ack(s, now);
   take_window(s, now);
 }
@@ -226,7 +228,10 @@ Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {
 
 void Connection::take_ack(const Segment& s, Time now) {
   const bool duplicate = is_duplicate_ack(s);
+  const uint32_t flight_before = in_flight();
+  ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
   if (s.ack > snd_.una) on_new_ack(s, now);
+  check_echo(s, flight_before, now);
   take_window(s, now);
   if (duplicate) on_duplicate_ack(now);
   // The peer answers: however long its window stays zero, the connection lives (RFC 9293 §3.8.6.1, MUST-37).
@@ -274,6 +279,7 @@ void Connection::on_new_ack(const Segment& s, Time now) {
                                 .min_rtt = rtt_.min_rtt(),
                                 .srtt = rtt_.srtt(),
                                 .in_loss = recovery_.phase() == Recovery::Phase::timeout,
+                                .ece = ecn_.echoed(),
                                 .now = now});
   }
   trace_metrics(why, now);
@@ -296,6 +302,7 @@ void Connection::on_duplicate_ack(Time now) {
       env_.counters.add(Counter::tcp_fast_retransmits);
       congestion_.on_loss({.kind = LossKind::fast, .flight_size = in_flight(), .now = now});
       congestion_.inflate(3);
+      ecn_.on_reduced(snd_.nxt);
       env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_fast_retransmit, number_, now,
                        {snd_.una.low(), mss_});
       trace_metrics(Rule::tcp_fast_retransmit, now);
@@ -355,6 +362,7 @@ Verdict Connection::take_text(Segment& s, Time now) {
   const SeqPos fin_at = s.text_end();
   peer_segment_ = std::max(peer_segment_, s.text.length);
   if (s.text.length > 0) {
+    if (agreed_.ecn && ecn_.on_text(s)) want_ack(Rule::tcp_ecn_marked);
     const auto in = rcv_.take(s);
     note_arrival_of_text(in, now);
   }

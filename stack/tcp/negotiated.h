@@ -17,6 +17,7 @@ struct Negotiated {
   uint8_t receive_shift = 0;      // how far right ours are
   bool timestamps = false;        // both SYNs carried the option: every segment does
   bool sack = false;              // both SYNs permitted selective acknowledgments
+  bool ecn = false;               // explicit congestion notification: an ECN-setup SYN and SYN,ACK (RFC 3168 §6.1.1)
 
   // MMS_R - 20 (RFC 9293 §3.7.1, MUST-67), or less if the user says so (TCP_MAXSEG).
   static uint16_t mss_to_advertise(uint32_t path_mtu, uint32_t header_bytes, uint16_t user_limit) {
@@ -44,7 +45,9 @@ struct Negotiated {
   }
 
   // As the trace has them.
-  uint32_t flags() const { return (window_scaling ? 1u : 0u) | (timestamps ? 2u : 0u) | (sack ? 4u : 0u); }
+  uint32_t flags() const {
+    return (window_scaling ? 1u : 0u) | (timestamps ? 2u : 0u) | (sack ? 4u : 0u) | (ecn ? 8u : 0u);
+  }
 };
 
 // The smallest shift with which the whole buffer can be promised.

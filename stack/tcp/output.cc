@@ -139,6 +139,7 @@ TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window&
   if (plan.push && plan.length > 0) h.flags |= tcp_flag::psh;
   if (plan.fin) h.flags |= tcp_flag::fin;
   if (plan.kind == SegmentPlan::Kind::reset) h.flags = static_cast<uint8_t>(h.flags | tcp_flag::rst);
+  h.flags = static_cast<uint8_t>(h.flags | ecn_flags(plan));
   if (snd_.up > plan.seq && plan.length > 0) {
     h.flags |= tcp_flag::urg;
     h.urgent_pointer = static_cast<uint16_t>(std::min<int64_t>(snd_.up - plan.seq, 65'535));
@@ -166,13 +167,14 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   HeaderBuffer head;
   header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
   const EventNumber event = trace_segment(EventKind::tcp_packet_sent, p, header, now);
-  const IpSend what{.source = tuple().local.address,
-                    .destination = tuple().remote.address,
-                    .protocol = IpProtocol::tcp,
-                    .ttl = options_.ttl,
-                    .tos = options_.tos,
-                    .dont_fragment = true,
-                    .event = event};
+  const IpSend what{
+      .source = tuple().local.address,
+      .destination = tuple().remote.address,
+      .protocol = IpProtocol::tcp,
+      .ttl = options_.ttl,
+      .tos = static_cast<uint8_t>((options_.tos & ~ecn_bits::mask) | (ecn_capable(p) ? ecn_bits::ect0 : 0)),
+      .dont_fragment = true,
+      .event = event};
   const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
   if (outcome == SendOutcome::refused) {
     env_.tracer.emit(EventKind::tcp_limit_updated, Rule::tcp_device_full, number_, now, {});
@@ -217,6 +219,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       env_.counters.add(Counter::tcp_keepalive_probes);
       return;
     default:
+      if (plan.length > 0) ecn_.told();
       override_due_ = false;
       break;
   }

@@ -36,11 +36,11 @@ void Tcp::arrives_at_listener(Handle<Listener> handle, const Delivery& d, const 
   if (listener.accept_queue_full()) return refuse(Counter::tcp_drop_accept_queue_full, Rule::tcp_accept_queue_full);
   const auto path = env_.ip.path(d.source, d.destination);
   if (!path) return refuse(Counter::tcp_drop_bad_address, Rule::tcp_address);
-  open_half(handle, tuple, *path, h, isn.value_or(initial_sequence(tuple, now)), now);
+  open_half(handle, tuple, *path, h, d.tos, isn.value_or(initial_sequence(tuple, now)), now);
 }
 
-void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& h, Seq isn,
-                    Time now) {
+void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& h, uint8_t tos,
+                    Seq isn, Time now) {
   Listener& listener = *listeners_.get(handle);
   if (listener.half_open_count >= config_.syn_queue) {  // RFC 4987 §3.2: recycle the oldest
     env_.counters.add(Counter::tcp_drop_syn_queue_full);
@@ -64,6 +64,8 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
   half.agreed.receive_shift = config_.offer_window_scale ? shift_for_buffer(buffer, config_.window_scale) : uint8_t{0};
   half.agreed.advertised_mss = Negotiated::mss_to_advertise(path.mtu, kHeaders, listener.options.max_segment);
   half.agreed.read_peer_syn(h.options, config_);
+  // RFC 3168 §6.1.1; a SYN that is itself ECN-capable is none that the RFC knows of.
+  half.agreed.ecn = config_.ecn != EcnMode::off && Ecn::offered(h.flags) && (tos & ecn_bits::mask) == 0;
   if (half.agreed.timestamps) half.recent.take(h.options.timestamps->value, now);
   demux_.insert(half.demux);
   listener.half_open.push_back(half);
@@ -86,7 +88,7 @@ void Tcp::send_syn_ack(HalfOpen& half, Time now) {
             .connection = half.number,
             .seq = half.iss,
             .ack = Seq{half.irs.value + 1},
-            .flags = tcp_flag::syn | tcp_flag::ack,
+            .flags = static_cast<uint8_t>(tcp_flag::syn | tcp_flag::ack | (half.agreed.ecn ? tcp_flag::ece : 0)),
             .window = syn_window(listener.options, config_),
             .ttl = listener.options.ttl,
             .why = half.sent == 0 ? Rule::tcp_syn_ack : Rule::tcp_retransmit_syn,
@@ -126,7 +128,7 @@ void Tcp::drop_half_open(HalfOpen& half) {
 }
 
 // SYN-RECEIVED, in the order of RFC 9293 §3.10.7.4.
-void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, Slice text, Time now) {
+void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
   HalfOpen& half = *half_open_.at(index);
   const FourTuple tuple = half.demux.tuple;
   trace_arrival(tuple, h, text.length, half.number, TcpState::syn_received, half.irs, half.iss, half.agreed.send_shift,
@@ -214,11 +216,11 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, Slice text, T
   if (listeners_.get(half.listener)->accept_queue_full() || connections_.size() >= config_.max_connections) {
     return refuse(Counter::tcp_drop_accept_queue_full, Rule::tcp_accept_queue_full);
   }
-  establish(index, h, std::move(text), now);
+  establish(index, h, tos, std::move(text), now);
 }
 
 // The half-open entry becomes a connection, and the segment that made it one goes through all steps of §3.10.7.4 there.
-void Tcp::establish(uint32_t index, const TcpHeader& h, Slice text, Time now) {
+void Tcp::establish(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
   HalfOpen& half = *half_open_.at(index);
   const Handle<Listener> listener_handle = half.listener;
   Listener& listener = *listeners_.get(listener_handle);
@@ -246,6 +248,7 @@ void Tcp::establish(uint32_t index, const TcpHeader& h, Slice text, Time now) {
   listener.accept_queue.push_back(handle);
 
   Segment segment = c.unwrap_segment(h, std::move(text));
+  segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;
   c.on_segment(segment, now);
   env_.ready.raise(listener.id, kAcceptable | kReadable);
   if (c.released()) settle(c, now);

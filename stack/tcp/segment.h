@@ -17,6 +17,7 @@ struct Segment {
   uint8_t flags = 0;
   SeqPos up;  // one past the urgent octets, meaningful if has(urg): where the urgent pointer leads
   uint16_t urgent_pointer = 0;
+  bool marked = false;        // CE: a router on the way was congested (RFC 3168 §5)
   TcpOptionSet options;       // those that were agreed on, and all of a SYN
   bool may_be_echoed = true;  // it begins at or before Last.ACK.sent (RFC 7323 §4.3)
   Slice text;

@@ -53,9 +53,9 @@ void Tcp::receive(Delivery& d, Time now) {
   if (const DemuxEntry* found = demux_.find(tuple)) {
     switch (found->kind) {
       case DemuxKind::connection:
-        return deliver_to_connection(found->index, h, std::move(text), now);
+        return deliver_to_connection(found->index, h, d.tos, std::move(text), now);
       case DemuxKind::half_open:
-        return arrives_at_half_open(found->index, h, std::move(text), now);
+        return arrives_at_half_open(found->index, h, d.tos, std::move(text), now);
       case DemuxKind::time_wait:
         return arrives_in_time_wait(found->index, d, h, std::move(text), now);
       case DemuxKind::none:
@@ -69,9 +69,10 @@ void Tcp::receive(Delivery& d, Time now) {
   answer_nobody(d, h, text.length, Rule::tcp_no_connection, now);
 }
 
-void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, Slice text, Time now) {
+void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
   Connection& c = *connections_.at(index);
   Segment segment = c.unwrap_segment(h, std::move(text));
+  segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;
   const Verdict verdict = c.on_segment(segment, now);
   if (verdict == Verdict::bad_ack) {  // RFC 9293 §3.5.2, group 2: <SEQ=SEG.ACK><CTL=RST>, and the state stays
     env_.counters.add(Counter::tcp_resets_sent);

@@ -70,7 +70,7 @@ class Tcp {
   using ConnectionHandle = Handle<Connection>;
 
   // --- tcp.cc ---
-  void deliver_to_connection(uint32_t index, const TcpHeader& header, Slice text, Time now);
+  void deliver_to_connection(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
   void answer_nobody(const Delivery& d, const TcpHeader& header, uint32_t text_length, Rule why, Time now);
   // A segment that belongs to no connection of ours (any more): RST, SYN,ACK, the ACK of TIME-WAIT.
   struct Control {
@@ -99,12 +99,12 @@ class Tcp {
   // `isn`: the initial sequence number, when an old connection in TIME-WAIT wants it beyond its own.
   void arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& header, uint32_t text_length,
                            Time now, std::optional<Seq> isn = {});
-  void open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& header, Seq isn,
-                 Time now);
+  void open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& header,
+                 uint8_t tos, Seq isn, Time now);
   void send_syn_ack(HalfOpen& half, Time now);
   std::optional<TcpTimestamps> timestamps_of(const HalfOpen& half, Time now) const;
-  void arrives_at_half_open(uint32_t index, const TcpHeader& header, Slice text, Time now);
-  void establish(uint32_t index, const TcpHeader& header, Slice text, Time now);
+  void arrives_at_half_open(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
+  void establish(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
   void on_half_open_timer(uint32_t index, Time now);
   void drop_half_open(HalfOpen& half);
   void close_listener(Handle<Listener> handle, Time now);

@@ -62,6 +62,7 @@ void Connection::on_retransmission_timeout(Time now) {
     env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_retransmit_timeout, number_, now,
                      {snd_.una.low(), in_flight()});
     congestion_.on_loss({.kind = LossKind::timeout, .flight_size = in_flight(), .first = first, .now = now});
+    ecn_.on_reduced(snd_.nxt);
     recovery_.on_timeout(snd_.una, snd_.nxt);
     trace_metrics(Rule::tcp_retransmit_timeout, now);
   }

@@ -42,6 +42,7 @@ HostPlan draw_host(Rng& rng, size_t index) {
   tcp.offer_sack = !options.chance(percent(25));
   Rng choice = rng.split("congestion " + host.name);
   tcp.congestion = pick(choice, {CongestionChoice::reno, CongestionChoice::cubic});
+  tcp.ecn = pick(choice, {EcnMode::off, EcnMode::on, EcnMode::passive});
   tcp.initial_window_segments = pick(rng, {1U, 2U, 3U, 10U, 10U, 10U});
   const bool near_wrap = rng.chance(percent(40));
   const uint32_t below_wrap = static_cast<uint32_t>(spread(rng, 300'000));
@@ -341,8 +342,8 @@ std::string describe(const Scenario& scenario) {
   std::string text = fmt::format("seed {}\n", scenario.seed);
   for (const HostPlan& host : scenario.hosts) {
     const TcpConfig& tcp = host.config.tcp;
-    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, IW {}{}{}{}{}\n", host.name, to_ms(tcp.msl),
-                        to_ms(tcp.delayed_ack), name(tcp.congestion), tcp.initial_window_segments,
+    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}\n", host.name, to_ms(tcp.msl),
+                        to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn), tcp.initial_window_segments,
                         tcp.offer_window_scale ? "" : ", no window scale",
                         tcp.offer_timestamps ? "" : ", no timestamps", tcp.offer_sack ? "" : ", no SACK",
                         tcp.isn_for_tests ? fmt::format(", ISN {:#x}", *tcp.isn_for_tests) : "");

@@ -25,6 +25,8 @@ std::string flag_letters(uint8_t flags) {
   if (flags & tcp_flag::rst) s += 'R';
   if (flags & tcp_flag::psh) s += 'P';
   if (flags & tcp_flag::urg) s += 'U';
+  if (flags & tcp_flag::ece) s += 'E';
+  if (flags & tcp_flag::cwr) s += 'W';
   if (flags & tcp_flag::ack) s += '.';
   return s;
 }
@@ -48,6 +50,12 @@ uint8_t flag_bits(const std::string& letters) {
       case 'U':
         bits |= tcp_flag::urg;
         break;
+      case 'E':
+        bits |= tcp_flag::ece;
+        break;
+      case 'W':
+        bits |= tcp_flag::cwr;
+        break;
       case '.':
         bits |= tcp_flag::ack;
         break;
@@ -60,10 +68,12 @@ uint8_t flag_bits(const std::string& letters) {
   return static_cast<uint8_t>(bits);
 }
 
-std::vector<std::byte> packet_of(const IpAddress& from, const IpAddress& to, const TcpHeader& header, ByteSpan text) {
+std::vector<std::byte> packet_of(const IpAddress& from, const IpAddress& to, const TcpHeader& header, ByteSpan text,
+                                 uint8_t tos = 0) {
   const size_t size = header.size();
   std::vector<std::byte> packet(20 + size + text.size());
-  Ipv4Header{.total_length = static_cast<uint16_t>(packet.size()),
+  Ipv4Header{.tos = tos,
+             .total_length = static_cast<uint16_t>(packet.size()),
              .protocol = IpProtocol::tcp,
              .source = from,
              .destination = to}
@@ -73,14 +83,15 @@ std::vector<std::byte> packet_of(const IpAddress& from, const IpAddress& to, con
   return packet;
 }
 
-std::vector<std::byte> from_peer(const TcpHeader& header, ByteSpan text) {
-  return packet_of(TcpDialogue::kPeer, TcpDialogue::kUs, header, text);
+std::vector<std::byte> from_peer(const TcpHeader& header, ByteSpan text, uint8_t tos = 0) {
+  return packet_of(TcpDialogue::kPeer, TcpDialogue::kUs, header, text, tos);
 }
 
 struct PeerWords {
   TcpHeader header;
   std::vector<std::byte> text;
   bool bad_checksum = false;
+  uint8_t tos = 0;
 };
 
 TcpTimestamps& stamps(PeerWords& w) {
@@ -131,6 +142,8 @@ PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_
       in >> n, stamps(w).echo = our_clock + static_cast<uint32_t>(n);
     else if (word == "sack")
       parse_sack(in, w.header.options, our_isn);
+    else if (word == "ect0" || word == "ce")
+      w.tos = word == "ce" ? 3 : 2;
     else if (word == "bad-checksum")
       w.bad_checksum = true;
     else
@@ -252,7 +265,7 @@ void TcpDialogue::peer_batch(const std::vector<std::string>& segments) {
     PeerWords w = parse_words(words, kPeerIsn, our_isn, our_clock);
     w.header.source_port = kPeerPort;
     w.header.destination_port = our_port_;
-    std::vector<std::byte> packet = from_peer(w.header, w.text);
+    std::vector<std::byte> packet = from_peer(w.header, w.text, w.tos);
     if (w.bad_checksum) packet[20 + 16] ^= std::byte{1};
     inject(packet);
   }

@@ -54,8 +54,9 @@ class TcpDialogue : public LinkPort, public ReadySink {
   SocketId reach(TcpState wanted, const TcpOptions& options = {});
 
   // --- the peer ---
-  // "flags from:to(length) [ack n] [win n] [mss n] [wscale n] [urg n] [sackOK] [ts n] [ecr n] [bad-checksum]
-  // [sack from:to …]". The text is a pattern. "ts" is as on the wire, "ecr" a time of ours in milliseconds.
+  // "flags from:to(length) [ack n] [win n] [mss n] [wscale n] [urg n] [ce] [ect0] [sackOK] [ts n] [ecr n]
+  // [bad-checksum] [sack from:to …]". The text is a pattern. "ts" is as on the wire, "ecr" a time of ours in
+  // milliseconds.
   void peer(const std::string& segment);  // and flushes, as a batch of one
   void peer_batch(const std::vector<std::string>& segments);
   void peer_header(TcpHeader header, ByteSpan text = {});  // any header at all, sequence numbers as on the wire
