@@ -39,7 +39,7 @@ size_t link_header_of(const Device& device) { return device.capabilities().ether
 }  // namespace
 
 FaultLane::FaultLane(const FaultDirection& plan, size_t link_header, Rng rng)
-    : plan_(plan), link_header_(link_header), rng_(std::move(rng)) {}
+    : plan_(plan), link_header_(link_header), rng_(rng) {}
 
 bool FaultLane::swallows(const TxFrame& frame) const {
   if (plan_.swallow.empty()) return false;

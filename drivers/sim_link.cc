@@ -30,7 +30,7 @@ void SimLinkTrace::incident(const SimIncident& incident, Time now) {
 class SimLink::Wire {
  public:
   Wire(SimLink& link, uint32_t direction, Rng rng)
-      : link_(link), direction_(direction), how_(link.config_.direction[direction]), rng_(std::move(rng)) {
+      : link_(link), direction_(direction), how_(link.config_.direction[direction]), rng_(rng) {
     std::ranges::sort(how_.lose);
   }
 

@@ -203,7 +203,7 @@ void fill_generated(uint64_t offset, std::span<std::byte> into) {
   }
 }
 
-Site::Site(std::filesystem::path root, bool generated)
+Site::Site(const std::filesystem::path& root, bool generated)
     : root_(std::filesystem::canonical(root)), generated_(generated) {}
 
 Found Site::find(std::string_view target) const {

@@ -32,7 +32,7 @@ struct Found {
 class Site {
  public:
   // With `generated`, /bytes/N is N made-up bytes, the same ones each time.
-  Site(std::filesystem::path root, bool generated);
+  Site(const std::filesystem::path& root, bool generated);
   // `target` as in the request line: percent-encoded, perhaps with a query, which is ignored.
   Found find(std::string_view target) const;
 

@@ -51,7 +51,7 @@ class RunningApp {
   void complain(int status) {
     fmt::print(stderr, "limpid-up: '{}' ended with status {}\n", line_, status);
     if (said_ == nullptr) return;
-    std::rewind(said_);
+    if (std::fseek(said_, 0, SEEK_SET) != 0) return;
     for (int c = std::fgetc(said_); c != EOF; c = std::fgetc(said_)) std::fputc(c, stderr);
   }
 
@@ -65,8 +65,8 @@ class RunningApp {
 
 std::vector<std::string> shell() {
   const char* name = std::getenv("SHELL");
+  const std::string path = name != nullptr && *name != '\0' ? name : "/bin/sh";
   setenv("PS1", "limpid$ ", 1);
-  std::string path = name != nullptr && *name != '\0' ? name : "/bin/sh";
   // bash keeps our prompt only without its start-up files.
   if (path.ends_with("/bash")) return {path, "--norc", "--noprofile"};
   return {path};

@@ -113,6 +113,7 @@ sockaddr_un unix_address(const std::string& path) {
 // A socket that a process left behind when it was killed refuses connections.
 bool nobody_serves(const sockaddr_un& address) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
   const bool refused =
       connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
   close(fd);

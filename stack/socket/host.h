@@ -24,7 +24,7 @@ class Host final : public ::lp_host, private ReadySink {
  public:
   Host(World& world, Machine& machine);
   // Closes all descriptors (the caller drains first, if it wants to), and waits for the threads that were started here.
-  ~Host();
+  ~Host() override;
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 

@@ -46,6 +46,7 @@ void Tcp::enter_time_wait(Connection& c, Time now) {
   t.timestamps = c.agreed().timestamps;
   t.recent = c.recent_timestamp();
   t.number = c.number();
+  // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a claim that is held is in the table
   t.reuse = c.port_.claim ? ports_.find(c.port_.claim)->reuse : c.port_.reuse;
   if (c.attached()) t.user = handle_of(c);
   ports_.add_connection(c.tuple().local, t.reuse);

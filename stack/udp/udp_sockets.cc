@@ -40,7 +40,7 @@ SocketId UdpSockets::id_at(uint32_t index) const {
 SocketId UdpSockets::open(const UdpOptions& options) {
   const Handle<UdpSocket> handle = sockets_.emplace();
   const SocketId id{.kind = SocketId::Kind::udp, .index = handle.index, .generation = handle.generation};
-  set_options(id, options);
+  (void)set_options(id, options);
   return id;
 }
 
