@@ -32,6 +32,7 @@ struct TcpConfig {
   uint32_t send_buffer = 1 << 20;             // bytes; Linux tcp_wmem (auto-tuned there: 16 KiB to 4 MiB)
   uint32_t receive_buffer = 1 << 20;          // bytes; Linux tcp_rmem (auto-tuned there: 128 KiB to 6 MiB)
   uint8_t window_scale = 7;                   // largest needed for max_receive_buffer; computed from it at open
+  uint32_t unsent_low_water = UINT32_MAX;     // bytes; Linux tcp_notsent_lowat
   uint32_t max_buffer = 32 << 20;             // bound of SO_SNDBUF and SO_RCVBUF
   bool offer_window_scale = true;             // RFC 7323 §2
   bool offer_timestamps = true;               // RFC 7323 §3; Linux tcp_timestamps
@@ -40,6 +41,7 @@ struct TcpConfig {
   uint16_t default_mss = 536;                 // RFC 9293 §3.7.1, when the peer names none
   uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
   uint32_t initial_window_segments = 10;      // RFC 6928
+  uint32_t least_burst_segments = 2;          // that go out together, the last with PSH; Linux tcp_min_tso_segs
   Duration initial_rto = 1s;                  // RFC 6298 §2.1
   Duration minimum_rto = 200ms;               // RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
   Duration maximum_rto = 120s;                // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <cerrno>
 #include <cstring>
@@ -20,12 +21,12 @@ class ControlWriter {
   explicit ControlWriter(msghdr& message) : message_(message), next_(CMSG_FIRSTHDR(&message)) {}
 
   template <class T>
-  void add(int type, const T& value) {
+  void add(int level, int type, const T& value) {
     if (next_ == nullptr || used_ + CMSG_SPACE(sizeof value) > message_.msg_controllen) {
       truncated_ = true;
       return;
     }
-    next_->cmsg_level = IPPROTO_IP;
+    next_->cmsg_level = level;
     next_->cmsg_type = type;
     next_->cmsg_len = CMSG_LEN(sizeof value);
     std::memcpy(CMSG_DATA(next_), &value, sizeof value);
@@ -67,6 +68,13 @@ int read_control(const msghdr& message, DatagramSend& how) {
   return 0;
 }
 
+void write_in_queue(msghdr& message, int left, int& flags) {
+  ControlWriter writer(message);
+  writer.add(IPPROTO_TCP, TCP_CM_INQ, left);
+  message.msg_controllen = writer.used();
+  if (writer.truncated()) flags |= MSG_CTRUNC;
+}
+
 void write_control(msghdr& message, const OpenSocket& socket, const DatagramReceived& received, int& flags) {
   ControlWriter writer(message);
   if (socket.wants_packet_info) {
@@ -74,10 +82,10 @@ void write_control(msghdr& message, const OpenSocket& socket, const DatagramRece
     info.ipi_ifindex = received.interface + 1;  // the kernel's count begins with 1, its loopback
     info.ipi_addr.s_addr = htonl(received.destination.v4_bits());
     info.ipi_spec_dst = info.ipi_addr;
-    writer.add(IP_PKTINFO, info);
+    writer.add(IPPROTO_IP, IP_PKTINFO, info);
   }
-  if (socket.wants_ttl) writer.add(IP_TTL, int{received.ttl});
-  if (socket.wants_tos) writer.add(IP_TOS, received.tos);
+  if (socket.wants_ttl) writer.add(IPPROTO_IP, IP_TTL, int{received.ttl});
+  if (socket.wants_tos) writer.add(IPPROTO_IP, IP_TOS, received.tos);
   message.msg_controllen = writer.used();
   if (writer.truncated()) flags |= MSG_CTRUNC;
 }

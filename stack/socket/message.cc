@@ -77,6 +77,15 @@ ssize_t receive_message(const Call& call, Pieces pieces, int flags, DatagramRece
   return stream_receive(call.host(), socket, pieces, flags);
 }
 
+// What is left to read: the bytes, or 1 for an end of stream that is still to be read (as Linux tells it).
+int stream_left(const Call& call) {
+  Hold hold(call.machine());
+  const SocketId id = call.socket().id;
+  const size_t bytes = hold.stack().tcp_readable_bytes(id);
+  if (bytes == 0 && (hold.stack().tcp_ready(id) & kPeerFin) != 0) return 1;
+  return static_cast<int>(bytes);
+}
+
 // The length of a datagram that did not fit, when the caller asks for it with MSG_TRUNC.
 ssize_t told_length(const Call& call, ssize_t copied, int flags, const DatagramReceived& received) {
   const bool ask = copied >= 0 && (flags & MSG_TRUNC) != 0 && !call.socket().is_stream();
@@ -135,7 +144,11 @@ ssize_t lp_recvmsg(int fd, msghdr* message, int flags) {
   int flags_out = 0;
   if (call.socket().is_stream()) {
     message->msg_namelen = 0;
-    message->msg_controllen = 0;
+    if (call.socket().wants_in_queue) {
+      write_in_queue(*message, stream_left(call), flags_out);
+    } else {
+      message->msg_controllen = 0;
+    }
   } else {
     if (message->msg_name != nullptr)
       write_address(received.from, static_cast<sockaddr*>(message->msg_name), &message->msg_namelen);

@@ -49,6 +49,7 @@ struct OpenSocket {
   bool wants_packet_info = false;  // IP_PKTINFO
   bool wants_ttl = false;          // IP_RECVTTL
   bool wants_tos = false;          // IP_RECVTOS
+  bool wants_in_queue = false;     // TCP_INQ
 
   // One reader and one writer at a time; the others wait for their turn.
   bool reading = false;

@@ -33,10 +33,14 @@ int set_tos(Hold& hold, OpenSocket& socket, int tos) {
   return 0;
 }
 
-// TCP always sets Don't Fragment here; a datagram socket chooses.
 int set_mtu_discovery(Hold& hold, OpenSocket& socket, int value) {
   if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT) return EINVAL;
-  if (socket.is_stream()) return value == IP_PMTUDISC_DONT ? EINVAL : 0;
+  if (socket.is_stream()) {
+    TcpOptions options = tcp_options_of(hold, socket);
+    options.dont_fragment = value != IP_PMTUDISC_DONT;
+    set_tcp_options(hold, socket, options);
+    return 0;
+  }
   socket.udp.dont_fragment = value == IP_PMTUDISC_DO || value == IP_PMTUDISC_PROBE;
   set_udp_options(hold, socket);
   return 0;

@@ -22,7 +22,10 @@ bool is_between(int value, int low, int high) { return value >= low && value <= 
 int change(TcpOptions& options, int name, int value) {
   switch (name) {
     case TCP_NODELAY:
-      options.no_delay = value != 0;
+      options.no_delay = options.push_pending = value != 0;
+      return 0;
+    case TCP_NOTSENT_LOWAT:
+      options.unsent_low_water = static_cast<uint32_t>(value);
       return 0;
     case TCP_CORK:
       options.cork = value != 0;
@@ -91,6 +94,11 @@ int set_tcp_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in)
   if (name == TCP_CONGESTION) return set_congestion_control(hold, socket, in);
   int value = 0;
   if (const int error = in.read(value); error != 0) return error;
+  if (name == TCP_INQ) {
+    if (value < 0 || value > 1) return EINVAL;
+    socket.wants_in_queue = value != 0;
+    return 0;
+  }
   TcpOptions options = tcp_options_of(hold, socket);
   if (const int error = change(options, name, value); error != 0) return error;
   set_tcp_options(hold, socket, options);
@@ -103,6 +111,10 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
   switch (name) {
     case TCP_NODELAY:
       return out.write_flag(options.no_delay);
+    case TCP_NOTSENT_LOWAT:
+      return out.write(options.unsent_low_water);
+    case TCP_INQ:
+      return out.write_flag(socket.wants_in_queue);
     case TCP_CORK:
       return out.write_flag(options.cork);
     case TCP_QUICKACK:
@@ -121,6 +133,8 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
       return out.write(static_cast<int>(to_ms(options.user_timeout)));
     case TCP_INFO:
       return get_tcp_info(hold, socket, out);
+    case TCP_CC_INFO:
+      return out.write_nothing();  // as on Linux for algorithms that have nothing to tell: Reno and CUBIC
     case TCP_CONGESTION: {
       char name_out[16] = {};  // Linux TCP_CA_NAME_MAX
       const bool chosen = options.congestion != CongestionChoice::unset;

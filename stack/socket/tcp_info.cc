@@ -1,6 +1,5 @@
-// TCP_INFO. In a file of its own because Linux's struct is in <linux/tcp.h>, which <netinet/tcp.h> cannot stand beside.
-#include <linux/tcp.h>
-
+// TCP_INFO: what the stack tells of a connection, in Linux's words.
+#include "stack/socket/linux_tcp_info.h"
 #include "stack/socket/options.h"
 
 namespace limpid {
@@ -49,53 +48,71 @@ uint32_t ms_since(Time then, Time now) { return then == Time{} ? 0 : static_cast
 // Linux counts congestion windows in segments.
 uint32_t segments(uint32_t bytes, uint32_t mss) { return mss != 0 && bytes != UINT32_MAX ? bytes / mss : bytes; }
 
-void fill(tcp_info& info, const TcpStatus& s, const TcpOptions& options, const TcpConfig& config, Time now) {
-  info.tcpi_state = linux_state(s.state);
-  info.tcpi_ca_state = linux_congestion_state(s);
-  info.tcpi_retransmits = static_cast<uint8_t>(std::min<uint32_t>(s.retransmits, 255));
-  info.tcpi_probes = static_cast<uint8_t>(std::min<uint32_t>(s.probes, 255));
-  info.tcpi_backoff = info.tcpi_retransmits;
-  info.tcpi_options = static_cast<uint8_t>((s.window_scaling ? TCPI_OPT_WSCALE : 0) |
-                                           (s.timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (s.sack ? TCPI_OPT_SACK : 0));
-  info.tcpi_snd_wscale = s.send_window_shift & 0xf;
-  info.tcpi_rcv_wscale = s.receive_window_shift & 0xf;
-  info.tcpi_rto = us(s.rto);
-  info.tcpi_ato = us(config.delayed_ack);
-  info.tcpi_snd_mss = s.mss;
-  info.tcpi_rcv_mss = s.advertised_mss;
-  info.tcpi_unacked = segments(s.in_flight, s.mss) + (s.mss != 0 && s.in_flight % s.mss != 0 ? 1 : 0);
-  info.tcpi_last_data_sent = ms_since(s.last_sent, now);
-  info.tcpi_last_data_recv = ms_since(s.last_received, now);
-  info.tcpi_last_ack_recv = ms_since(s.last_received, now);
-  info.tcpi_rtt = us(s.srtt);
-  info.tcpi_rttvar = us(s.rttvar);
-  info.tcpi_min_rtt = us(s.min_rtt);
-  info.tcpi_snd_ssthresh = segments(s.ssthresh, s.mss);
-  info.tcpi_snd_cwnd = segments(s.cwnd, s.mss);
-  info.tcpi_advmss = s.advertised_mss;
-  info.tcpi_reordering = 3;  // duplicate ACKs that count as loss (RFC 5681 §3.2)
-  info.tcpi_rcv_space = options.receive_buffer;
-  info.tcpi_total_retrans = static_cast<uint32_t>(s.total_retransmits);
-  info.tcpi_bytes_acked = s.bytes_acked;
-  info.tcpi_bytes_received = s.bytes_received;
-  info.tcpi_segs_out = static_cast<uint32_t>(s.segments_out);
-  info.tcpi_segs_in = static_cast<uint32_t>(s.segments_in);
-  info.tcpi_notsent_bytes = s.unsent;
-  info.tcpi_snd_wnd = s.send_window;
+uint8_t linux_options(const TcpStatus& s) {
+  unsigned options = 0;
+  if (s.timestamps) options |= LinuxTcpInfo::kTimestamps;
+  if (s.sack) options |= LinuxTcpInfo::kSack;
+  if (s.window_scaling) options |= LinuxTcpInfo::kWindowScaling;
+  return static_cast<uint8_t>(options);
+}
+
+void fill_path(LinuxTcpInfo& info, const TcpStatus& s) {
+  info.rto_us = us(s.rto);
+  info.rtt_us = us(s.srtt);
+  info.rttvar_us = us(s.rttvar);
+  info.min_rtt_us = us(s.min_rtt);
+  info.snd_mss = s.mss;
+  info.advmss = s.advertised_mss;
+  info.snd_ssthresh = s.ssthresh == UINT32_MAX ? INT32_MAX : segments(s.ssthresh, s.mss);  // TCP_INFINITE_SSTHRESH
+  info.snd_cwnd = segments(s.cwnd, s.mss);
+  info.snd_wnd = s.send_window;
+  info.rcv_wnd = s.receive_window;
+  info.unacked = segments(s.in_flight, s.mss) + (s.mss != 0 && s.in_flight % s.mss != 0 ? 1 : 0);
+  info.reordering = 3;  // duplicate ACKs that count as loss (RFC 5681 §3.2)
+}
+
+void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
+  info.last_data_sent_ms = ms_since(s.last_sent, now);
+  info.last_data_recv_ms = ms_since(s.last_received, now);
+  info.last_ack_recv_ms = ms_since(s.last_received, now);
+  info.total_retrans = static_cast<uint32_t>(s.total_retransmits);
+  info.bytes_acked = s.bytes_acked;
+  info.bytes_received = s.bytes_received;
+  info.segs_out = static_cast<uint32_t>(s.segments_out);
+  info.segs_in = static_cast<uint32_t>(s.segments_in);
+  info.notsent_bytes = s.unsent;
+  info.busy_us = static_cast<uint64_t>(to_us(s.limited.busy(now)));
+  info.rwnd_limited_us = static_cast<uint64_t>(to_us(s.limited.spent(SendLimit::peer_window, now)));
+  info.sndbuf_limited_us = static_cast<uint64_t>(to_us(s.limited.spent(SendLimit::send_buffer, now)));
+}
+
+void fill(LinuxTcpInfo& info, const TcpStatus& s, const TcpOptions& options, const TcpConfig& config, Time now) {
+  info.state = linux_state(s.state);
+  info.ca_state = linux_congestion_state(s);
+  info.retransmits = static_cast<uint8_t>(std::min<uint32_t>(s.retransmits, 255));
+  info.probes = static_cast<uint8_t>(std::min<uint32_t>(s.probes, 255));
+  info.backoff = info.retransmits;
+  info.options = linux_options(s);
+  info.window_shifts = static_cast<uint8_t>((s.send_window_shift & 0xf) | (s.receive_window_shift & 0xf) << 4);
+  info.ato_us = us(config.delayed_ack);
+  info.rcv_mss = s.advertised_mss;
+  info.rcv_space = options.receive_buffer;
+  fill_path(info, s);
+  fill_history(info, s, now);
 }
 
 }  // namespace
 
 int get_tcp_info(Hold& hold, const OpenSocket& socket, OptionOut& out) {
-  tcp_info info{};
-  info.tcpi_state = linux_state(TcpState::closed);
+  LinuxTcpInfo info{};
+  info.state = linux_state(TcpState::closed);
   const Config& config = hold.stack().config();
   if (socket.id) {
     const TcpStatus status = hold.stack().tcp_status(socket.id).value_or(TcpStatus{});
     fill(info, status, tcp_options_of(hold, socket), config.tcp, hold.now());
     if (socket.is_listener()) {  // as Linux: waiting connections, and the backlog
-      info.tcpi_unacked = status.receive_queue;
-      info.tcpi_sacked = status.send_queue;
+      info.unacked = status.receive_queue;
+      info.sacked = status.send_queue;
     }
   }
   return out.write(info);

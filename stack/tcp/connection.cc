@@ -11,6 +11,7 @@ TcpOptions with_defaults(TcpOptions o, const TcpConfig& config) {
   if (o.send_buffer == 0) o.send_buffer = config.send_buffer;
   if (o.receive_buffer == 0) o.receive_buffer = config.receive_buffer;
   if (o.syn_retries == 0) o.syn_retries = config.syn_retries;
+  o.push_pending = false;
   return o;
 }
 
@@ -167,6 +168,7 @@ TcpStatus Connection::status() const {
   s.send_window_shift = agreed_.send_shift;
   s.receive_window_shift = agreed_.receive_shift;
   s.window_scaling = agreed_.window_scaling;
+  s.limited = limited_;
   s.timestamps = agreed_.timestamps;
   s.sack = agreed_.sack;
   s.send_window = snd_.wnd;

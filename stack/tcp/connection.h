@@ -14,6 +14,7 @@
 
 #include "stack/base/intrusive_list.h"
 #include "stack/buffer/byte_queue.h"
+#include "stack/tcp/burst.h"
 #include "stack/tcp/congestion.h"
 #include "stack/tcp/demux.h"
 #include "stack/tcp/ecn.h"
@@ -188,6 +189,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SegmentPlan plan_keepalive() const;
   SegmentPlan plan_ack() const;
   bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
+  Burst burst_with(uint32_t room) const;
+  SendLimit send_limit() const;
   SendOutcome transmit(const SegmentPlan& plan, Time now);
   TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, Time now) const;
   uint8_t ecn_flags(const SegmentPlan& plan) const;
@@ -231,8 +234,13 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
   uint32_t send_buffer() const { return options_.send_buffer; }
   size_t send_room() const { return queue_.size() < send_buffer() ? send_buffer() - queue_.size() : 0; }
-  // Worth waking a writer for: a third of the send buffer is free (as on Linux), not a byte at a time.
-  bool has_room() const { return queue_.size() <= send_buffer() / 3 * 2; }
+  // Worth waking a writer for: a third of the send buffer is free, not a byte at a time; and what waits to be sent is
+  // below half of the mark for it (both as on Linux).
+  bool has_room() const { return queue_.size() <= send_buffer() / 3 * 2 && unsent() < (unsent_low_water() + 1) / 2; }
+  uint64_t unsent_low_water() const {
+    return options_.unsent_low_water > 0 ? options_.unsent_low_water : env_.config.unsent_low_water;
+  }
+  size_t next_helping() const;
   void note_mss();
 
   TcpEnvironment& env_;
@@ -255,6 +263,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Ecn ecn_;
   Recovery recovery_;
   TimerTable timers_;
+  Burst burst_;
+  LimitedTime limited_;
+  SeqPos push_at_;  // the end of the last SEND behind which no more was promised: PSH is due there
 
   uint32_t timestamp_offset_;    // of our clock on the wire
   RecentTimestamp recent_;       // TS.Recent (RFC 7323 §4.3)
@@ -277,7 +288,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool probe_due_ = false;
   bool keepalive_due_ = false;
   bool override_due_ = false;  // silly-window avoidance has waited long enough
-  bool more_coming_ = false;   // MSG_MORE of the last send
+  bool more_coming_ = false;   // MSG_MORE of the last send, until something is acknowledged (as Linux)
+  bool writer_waits_ = false;  // a SEND was not taken whole, and there is no room yet
   bool probed_ = false;        // into the window that is zero now
   Rule ack_reason_ = Rule::none;
   Time last_invalid_answer_{-1h};

@@ -246,6 +246,7 @@ void Connection::on_new_ack(const Segment& s, Time now) {
   const SeqPos before = snd_.una;
   const bool was_full = !has_room();
   snd_.una = ack;
+  more_coming_ = false;
   queue_.consume_to(std::min(ack, data_end()).stream());
   if (env_.tracer.on())
     env_.tracer.emit(EventKind::tcp_packets_acked, Rule::tcp_ack_new, number_, now,

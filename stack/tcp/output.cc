@@ -9,6 +9,8 @@ namespace limpid {
 
 void Connection::output(Time now) {
   const SeqPos nxt_before = snd_.nxt;
+  burst_ = {};
+  const bool had_room = has_room();
   while (const SegmentPlan plan = next_plan(now)) {
     if (transmit(plan, now) == SendOutcome::refused) {
       if (!ListHook<BlockedTag>::linked()) env_.blocked.push_back(*this);  // Tcp::link_writable() drives it on
@@ -16,6 +18,11 @@ void Connection::output(Time now) {
     }
   }
   congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before);
+  if (has_room()) {
+    writer_waits_ = false;
+    if (!had_room) raise(kWritable);
+  }
+  limited_.note(send_limit(), now);
   adjust_timers(now);
 }
 
@@ -84,8 +91,33 @@ SegmentPlan Connection::plan_new_data(Time now) {
   if (!p.fin && !worth_sending(p.length, unsent_bytes, static_cast<uint32_t>(std::min<int64_t>(usable, UINT32_MAX))))
     return {};
   if (override_due_) p.why = Rule::tcp_sws_override;
-  p.push = p.length == unsent_bytes;
+  const Burst burst =
+      burst_with(static_cast<uint32_t>(std::min<int64_t>({int64_t{unsent_bytes}, usable, int64_t{allowed}})));
+  p.burst = burst.size;
+  p.push = (p.length == unsent_bytes && push_at_ == data_end()) || burst.ends_with_next();
   return p;
+}
+
+// The burst that a segment of new data belongs to, when so many bytes may go.
+Burst Connection::burst_with(uint32_t room) const {
+  if (burst_.sent > 0) return burst_;
+  return {.size = burst_segments({.mss = mss_,
+                                  .room = room,
+                                  .cwnd = congestion_.cwnd(),
+                                  .slow_start = congestion_.in_slow_start(),
+                                  .srtt = rtt_.srtt(),
+                                  .min_rtt = rtt_.min_rtt(),
+                                  .least = env_.config.least_burst_segments})};
+}
+
+// What holds back whatever was not sent just now.
+SendLimit Connection::send_limit() const {
+  if (!synchronized(state_) || queue_.size() == 0) return SendLimit::idle;
+  const bool room_in_cwnd = in_flight() + mss_ <= congestion_.cwnd();
+  if (!room_in_cwnd) return SendLimit::busy;
+  if (unsent() == 0) return writer_waits_ ? SendLimit::send_buffer : SendLimit::busy;
+  const int64_t usable = snd_.una + snd_.wnd - snd_.nxt;
+  return usable < std::min<int64_t>(mss_, static_cast<int64_t>(unsent())) ? SendLimit::peer_window : SendLimit::busy;
 }
 
 // Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if nothing
@@ -173,7 +205,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
       .protocol = IpProtocol::tcp,
       .ttl = options_.ttl,
       .tos = static_cast<uint8_t>((options_.tos & ~ecn_bits::mask) | (ecn_capable(p) ? ecn_bits::ect0 : 0)),
-      .dont_fragment = true,
+      .dont_fragment = options_.dont_fragment,
       .event = event};
   const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
   if (outcome == SendOutcome::refused) {
@@ -220,6 +252,8 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       return;
     default:
       if (plan.length > 0) ecn_.told();
+      burst_.size = plan.burst;
+      burst_.note_sent();
       override_due_ = false;
       break;
   }

@@ -24,6 +24,7 @@ struct SegmentPlan {
   uint32_t length = 0;  // octets of text
   bool fin = false;
   bool push = false;
+  uint32_t burst = 0;  // segments that go out together with this one, which may be any of them
   Rule why = Rule::none;
 
   explicit operator bool() const { return kind != Kind::none; }

@@ -9,6 +9,7 @@
 #include "stack/congestion_choice.h"
 #include "stack/net/port_table.h"
 #include "stack/socket_id.h"
+#include "stack/tcp/limited_time.h"
 #include "stack/tcp/state.h"
 #include "stack/wire/address.h"
 
@@ -20,6 +21,7 @@ struct TcpOptions {
   uint32_t receive_buffer = 0;     // bytes (SO_RCVBUF); before connect or listen it decides the window scale
   uint32_t receive_low_water = 1;  // SO_RCVLOWAT
   bool no_delay = false;           // TCP_NODELAY: Nagle off
+  bool push_pending = false;       // TCP_NODELAY was set just now: what waits goes, even from under a cork (as Linux)
   bool cork = false;               // TCP_CORK: only full segments, for at most 200 ms
   bool quick_ack = false;          // TCP_QUICKACK
   bool keepalive = false;          // SO_KEEPALIVE
@@ -29,6 +31,8 @@ struct TcpOptions {
   uint16_t max_segment = 0;        // TCP_MAXSEG: the MSS that we advertise and do not exceed
   uint32_t syn_retries = 0;        // TCP_SYNCNT
   Duration user_timeout{};         // TCP_USER_TIMEOUT (RFC 5482)
+  uint32_t unsent_low_water = 0;   // TCP_NOTSENT_LOWAT: a writer is woken when so many bytes or fewer wait, bytes
+  bool dont_fragment = true;       // IP_MTU_DISCOVER
   bool linger_reset = false;       // SO_LINGER {on, 0}: close sends RST
   bool urgent_inline = false;      // SO_OOBINLINE
   uint8_t ttl = 0;                 // IP_TTL
@@ -82,6 +86,7 @@ struct TcpStatus {
   uint64_t segments_in = 0;
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
+  LimitedTime limited;       // since the connection stands
   bool in_recovery = false;  // fast recovery
   bool in_loss = false;      // after a timeout
   Time opened{};

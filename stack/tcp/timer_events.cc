@@ -74,6 +74,7 @@ void Connection::on_retransmission_timeout(Time now) {
 void Connection::on_persist_timeout(Time now) {
   if (!must_probe()) {
     override_due_ = true;
+    push_at_ = data_end();
     return;
   }
   const bool user_gave_up =

@@ -5,14 +5,26 @@
 
 namespace limpid {
 
+// How much of a SEND is taken at once. With TCP_NOTSENT_LOWAT what waits is looked at, as on Linux, only when a helping
+// is full that cannot go: half of the peer's largest window, in full segments.
+size_t Connection::next_helping() const {
+  if (unsent_low_water() >= UINT32_MAX) return send_room();
+  const size_t helping = std::max<size_t>(snd_.max_wnd / 2 / mss_, 1) * mss_;
+  const size_t begun = unsent() % helping;
+  if (begun == 0 && unsent() >= unsent_low_water()) return 0;
+  return std::min(helping - begun, send_room());
+}
+
 // RFC 9293 §3.10.2, SEND: queued before the connection stands, sent as the windows allow afterwards.
 Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   if (error_ != Error::none) return std::unexpected(take_error());
   if (fin_queued_ || released()) return std::unexpected(Error::closing);
-  const size_t taken = std::min(bytes.size(), send_room());
+  const size_t taken = std::min(bytes.size(), next_helping());
+  if (taken < bytes.size()) writer_waits_ = true;
   if (taken == 0 && !bytes.empty()) return std::unexpected(Error::would_block);
   queue_.append(bytes.first(taken));
   more_coming_ = flags.more;
+  if (!flags.more) push_at_ = data_end();
   if (flags.urgent && taken > 0) snd_.up = data_end();
   output(now);
   return taken;
@@ -99,7 +111,11 @@ void Connection::set_options(const TcpOptions& options, Time now) {
   if (options_.ttl == 0) options_.ttl = before.ttl;
   rcv_.set_buffer(options_.receive_buffer);
   rcv_.set_urgent_inline(options_.urgent_inline);
-  if (!options_.cork) more_coming_ = false;
+  if (!options_.cork && before.cork) more_coming_ = false;
+  if (std::exchange(options_.push_pending, false)) {
+    more_coming_ = false;
+    override_due_ = unsent() > 0;
+  }
   const bool keepalive_changed =
       options_.keepalive_time != before.keepalive_time || options_.keepalive != before.keepalive;
   if (keepalive_changed) {

@@ -36,6 +36,8 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   if (const auto wmem = numbers(folder + "/tcp_wmem"); wmem.size() == 3)
     config.send_buffer = static_cast<uint32_t>(wmem[1]);
   if (const auto on = value("tcp_window_scaling")) config.offer_window_scale = *on != 0;
+  if (const auto n = value("tcp_notsent_lowat")) config.unsent_low_water = static_cast<uint32_t>(*n);
+  if (const auto n = value("tcp_min_tso_segs")) config.least_burst_segments = static_cast<uint32_t>(*n);
   if (const auto on = value("tcp_timestamps")) config.offer_timestamps = *on != 0;
   if (const auto on = value("tcp_sack")) config.offer_sack = *on != 0;
   if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);

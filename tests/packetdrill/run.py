@@ -53,9 +53,10 @@ def command_for(script, options):
 
 def complaint(output, script, status):
     """The first line in which packetdrill says what is wrong."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("sysctl:")]
     about_script = [line for line in lines if re.match(rf"{re.escape(script.name)}:\d+:|{re.escape(script.name)}:", line)]
-    first = (about_script or lines or [f"ended with status {status}"])[0]
+    asserted = [line for line in lines if line.startswith("AssertionError")]  # in the script's own code
+    first = (about_script or asserted or lines or [f"ended with status {status}"])[0]
     return re.sub(rf"^{re.escape(script.name)}:", "line ", first)
 
 

@@ -191,6 +191,60 @@ TEST(TcpSegmentation, OddLengthsVerify) {  // the dialogue checks every checksum
   }
 }
 
+// --- bursts, and PSH within a long write
+// ---------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// What each of several segments sent at once carried: P or not.
+std::string pushes_of(TcpDialogue& t) {
+  std::string found;
+  for (const auto& sent : t.take_all()) found += sent.header.has(tcp_flag::psh) ? 'P' : '.';
+  return found;
+}
+
+}  // namespace
+
+// On a path of 100 ms a millisecond carries less than two segments, so bursts have two.
+TEST(TcpBurst, PushEndsEachBurstOfALongWrite) {
+  TcpDialogue t;
+  t.listen();
+  t.peer("S 0:0(0) win 65535 mss 1000");
+  (void)t.take();
+  t.pass(100ms);
+  t.peer(". 1:1(0) ack 1 win 65535");
+  const SocketId id = t.accept();
+  t.send(id, 20'000);
+  EXPECT_EQ(pushes_of(t), ".P.P.P.P.P");  // the initial window
+}
+
+// At most half of the congestion window goes as one burst, however fast the path.
+TEST(TcpBurst, HalfTheWindowAtMost) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  t.send(id, 20'000);
+  EXPECT_EQ(pushes_of(t), "....P....P");
+}
+
+TEST(TcpBurst, ALoneFullSegmentInMidStreamGoesWithout) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  t.send(id, 1500);  // the rest waits (Nagle)
+  EXPECT_EQ(pushes_of(t), ".");
+}
+
+// As on Linux: MSG_MORE holds until something is acknowledged, and promises that this is not the end.
+TEST(TcpBurst, WhatMsgMoreHeldGoesWithTheNextAcknowledgmentAndWithoutPush) {
+  TcpDialogue t;
+  TcpOptions options;
+  options.no_delay = true;
+  const SocketId id = t.establish_passively(options, "win 65535 mss 1000");
+  t.send(id, 3100, {.more = true});
+  EXPECT_EQ(t.take_words().size(), 3u);
+  t.peer(". 1:1(0) ack 3001");
+  t.expect(". 3001:3101(100) ack 1");
+}
+
 // --- Nagle
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -214,7 +268,7 @@ TEST(TcpNagle, FullSegmentsDoNotWait) {
   t.send(id, 1);
   t.send(id, 2500);
   EXPECT_EQ(t.take_words(),
-            (std::vector<std::string>{"P. 1:2(1) ack 1", ". 2:1002(1000) ack 1", ". 1002:2002(1000) ack 1"}));
+            (std::vector<std::string>{"P. 1:2(1) ack 1", ". 2:1002(1000) ack 1", "P. 1002:2002(1000) ack 1"}));
 }
 
 // req: 9293-MUST-17
