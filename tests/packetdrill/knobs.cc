@@ -15,6 +15,17 @@ std::vector<int64_t> numbers(const std::string& file) {
   return found;
 }
 
+std::string word(const std::string& file) {
+  std::string found;
+  std::ifstream(file) >> found;
+  return found;
+}
+
+EcnMode ecn_mode(int64_t value) {
+  if (value == 0) return EcnMode::off;
+  return value == 1 ? EcnMode::on : EcnMode::passive;
+}
+
 // The smallest shift with which the largest receive buffer can be promised (Linux tcp_select_initial_window).
 uint8_t shift_for(int64_t largest) {
   uint8_t shift = 0;
@@ -40,6 +51,9 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   if (const auto n = value("tcp_min_tso_segs")) config.least_burst_segments = static_cast<uint32_t>(*n);
   if (const auto on = value("tcp_timestamps")) config.offer_timestamps = *on != 0;
   if (const auto on = value("tcp_sack")) config.offer_sack = *on != 0;
+  if (const auto mode = value("tcp_ecn")) config.ecn = ecn_mode(*mode);
+  if (const auto on = value("tcp_slow_start_after_idle")) config.slow_start_after_idle = *on != 0;
+  if (const auto choice = congestion_choice(word(folder + "/tcp_congestion_control"))) config.congestion = *choice;
   if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_synack_retries")) config.syn_ack_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_retries2")) config.retries_r2 = static_cast<uint32_t>(*n);
