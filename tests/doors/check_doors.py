@@ -36,7 +36,7 @@ DOORS = {
 
 # Files that are a room of their own, first match wins; then the folder decides.
 FILE_ROOMS = [
-    (r"stack/(config|socket_id)\.h$", "settings"),
+    (r"stack/(config|socket_id|congestion_choice)\.h$", "settings"),
     (r"stack/net/link_port\.h$", "link_port"),
     (r"stack/runtime/sim\w*\.(h|cc)$", "sim_world"),
     (r"stack/socket/create_host\.cc$", "open_host"),  # lp_host_create: what open_host is to the programs, for the library
