@@ -38,6 +38,7 @@ struct TcpConfig {
   bool offer_timestamps = true;               // RFC 7323 §3; Linux tcp_timestamps
   bool require_timestamps = false;            // RFC 7323 §3.2 says drop what lacks them; Linux takes it
   bool offer_sack = true;                     // RFC 2018 §2; Linux tcp_sack
+  bool send_dsack = true;                     // RFC 2883; Linux tcp_dsack
   uint16_t default_mss = 536;                 // RFC 9293 §3.7.1, when the peer names none
   uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
   uint32_t initial_window_segments = 10;      // RFC 6928
@@ -47,6 +48,7 @@ struct TcpConfig {
   Duration maximum_rto = 120s;                // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX
   Duration clock_granularity = 1ms;           // G of RFC 6298 §2
   Duration delayed_ack = 40ms;                // RFC 9293 §3.8.6.3: below 500 ms; Linux TCP_DELACK_MIN
+  uint8_t quick_acks = 16;                    // ACKs at once when text begins; Linux TCP_MAX_QUICKACKS
   Duration sws_override = 200ms;              // RFC 9293 §3.8.6.2.1: 0.1 to 1 s
   Duration msl = 30s;                         // RFC 9293 §3.4.2 says 2 min; 2 MSL = 60 s is Linux TCP_TIMEWAIT_LEN
   Duration fin_wait_2 = 60s;                  // Linux tcp_fin_timeout, for connections nobody holds any more

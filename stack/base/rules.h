@@ -75,6 +75,7 @@ namespace limpid {
   X(tcp_text_refused, "text.refused", "RFC 2525 §2.17", "the application no longer reads")                           \
   X(tcp_delayed_ack, "ack.delayed", "RFC 9293 §3.8.6.3", "an ACK may wait for company")                              \
   X(tcp_ack_now, "ack.now", "RFC 5681 §4.2", "a gap appeared or closed, so the sender must know at once")            \
+  X(tcp_ack_quick, "ack.quick", "RFC 5681 §4.2", "the peer only begins to send, and each ACK opens its window")        \
   X(tcp_ack_second, "ack.every-second", "RFC 9293 §3.8.6.3", "two full segments arrived")                            \
   X(tcp_ack_timer, "ack.timer", "RFC 9293 §3.8.6.3", "an ACK waited as long as it may")                              \
   X(tcp_ack_keepalive, "ack.keep-alive", "RFC 9293 §3.8.4", "a keep-alive asks whether we live")                     \

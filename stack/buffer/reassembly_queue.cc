@@ -24,6 +24,8 @@ ReassemblyQueue::Inserted ReassemblyQueue::insert(uint64_t position, Slice text)
     const auto n = static_cast<uint32_t>(std::min<uint64_t>(text.length, stop - position));
     if (known > position) {
       done.duplicate += n;
+      if (done.duplicates.empty()) done.duplicates = {.begin = position, .end = position};
+      if (done.duplicates.end == position) done.duplicates.end += n;
     } else if (position == next_) {
       append_in_order(part_of(text, n));
       done.filled_gap |= absorb_held();

@@ -39,10 +39,17 @@ class ReassemblyQueue {
   // once; a received frame counts for each slice of it (more than one only where it was cut by what was held already).
   size_t charge() const { return charge_; }
 
+  struct Range {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    bool empty() const { return begin == end; }
+  };
+
   struct Inserted {
     uint32_t advanced = 0;    // by how much next() moved
     uint32_t held = 0;        // bytes newly held beyond a gap
     uint32_t duplicate = 0;   // bytes that were there already
+    Range duplicates;         // the first contiguous run of them
     bool filled_gap = false;  // next() moved over bytes that were held
   };
   // Takes the text at `position`; the caller has trimmed it to the window.
@@ -56,12 +63,8 @@ class ReassemblyQueue {
   void drop_out_of_order();  // under memory pressure; the peer still has them
   void clear();
 
-  // A contiguous range held beyond next(): for SACK.
-  struct Range {
-    uint64_t begin = 0;
-    uint64_t end = 0;
-  };
-  std::optional<Range> range_after(uint64_t position) const;  // the first contiguous range that ends after position
+  // For SACK.
+  std::optional<Range> range_after(uint64_t position) const;  // held beyond next(), that ends after position
 
  private:
   struct Piece {

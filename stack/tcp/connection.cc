@@ -34,6 +34,7 @@ Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tu
   agreed_.advertised_mss = Negotiated::mss_to_advertise(path_.mtu, kHeaders, options_.max_segment);
   agreed_.receive_shift =
       env.config.offer_window_scale ? shift_for_buffer(options_.receive_buffer, env.config.window_scale) : uint8_t{0};
+  agreed_.offer(env.config);
   rcv_.set_shift(agreed_.receive_shift);
 }
 

@@ -23,6 +23,7 @@
 #include "stack/tcp/receiver.h"
 #include "stack/tcp/recovery.h"
 #include "stack/tcp/rtt.h"
+#include "stack/tcp/sack_report.h"
 #include "stack/tcp/segment.h"
 #include "stack/tcp/segment_plan.h"
 #include "stack/tcp/status.h"
@@ -163,8 +164,6 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool is_duplicate_ack(const Segment& s) const;
   void take_window(const Segment& s, Time now);
   void check_urgent(const Segment& s, Time now);
-  Verdict take_text(Segment& s, Time now);
-  void note_arrival_of_text(const ReassemblyQueue::Inserted& in, Time now);
   void check_fin(Time now);
   void answer_with_ack(const Segment& s, Rule why, Time now);
   void challenge(Rule why, Time now);
@@ -174,6 +173,14 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     keepalives_ = 0;
   }
   void drop(const Segment& s, Counter reason, Rule why, Time now);
+
+  // --- text_input.cc: the seventh step ---
+  Verdict take_text(Segment& s, Time now);
+  void note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted& in, Time now);
+  void bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& in);
+  void choose_ack(const ReassemblyQueue::Inserted& in, Time now);
+  void note_duplicate(SeqPos begin, SeqPos end);
+  void expect_quick_acks(uint32_t length, Time now);
 
   // --- timestamps.cc: RFC 7323 ---
   Verdict check_timestamp(const Segment& s, Time now);
@@ -192,7 +199,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Burst burst_with(uint32_t room) const;
   SendLimit send_limit() const;
   SendOutcome transmit(const SegmentPlan& plan, Time now);
-  TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, Time now) const;
+  TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, const TcpOptionSet& options) const;
   uint8_t ecn_flags(const SegmentPlan& plan) const;
   bool ecn_capable(const SegmentPlan& plan) const;
   void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
@@ -202,6 +209,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   TcpOptionSet syn_options(Time now) const;
   TcpOptionSet options_of(const SegmentPlan& plan, Time now) const;
   TcpTimestamps our_timestamps(Time now) const;
+  void add_sack(TcpOptionSet& o) const;
+  uint32_t text_room(const TcpOptionSet& options) const;
 
   // --- timer_events.cc ---
   void on_retransmission_timeout(Time now);
@@ -279,6 +288,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint32_t octets_unacked_ = 0;  // of text, received since our last ACK
   uint32_t keepalives_ = 0;      // keep-alive probes since the peer last answered
   Time stalled_since_ = kNever;  // when the oldest octet without answer was first sent (TCP_USER_TIMEOUT)
+
+  SackReport sack_report_;
+  Time last_text_{-1h};       // when text arrived last
+  uint8_t quick_acks_ = 0;    // so many ACKs more go at once, without waiting for company
+  bool interactive_ = false;  // the user answers what it reads: an ACK finds company soon
 
   bool attached_ = false;    // a user holds it, or it waits in an accept queue
   bool fin_queued_ = false;  // the user closed its direction

@@ -147,6 +147,7 @@ Verdict Connection::check_sequence(Segment& s, Time now) {
     return Verdict::unacceptable;
   }
   s.may_be_echoed = s.seq <= last_ack_sent_;
+  s.cut_from = s.seq;
   // A RST keeps its number: the next step asks for exactly RCV.NXT, which a cut would have made of it.
   if (!s.has(tcp_flag::rst) && rcv_.trim(s)) want_ack(Rule::tcp_ack_out_of_window);
   return Verdict::next;
@@ -348,58 +349,6 @@ void Connection::check_urgent(const Segment& s, Time now) {
   raise(kUrgent | kReadable);
 }
 
-// Seventh, process the segment text.
-Verdict Connection::take_text(Segment& s, Time now) {
-  const bool fin = s.has(tcp_flag::fin);
-  if (!may_receive(state_)) {  // the peer's FIN was reached: text beyond it is ignored
-    if (s.text.length > 0) drop(s, Counter::tcp_drop_text_after_fin, Rule::tcp_text_refused, now);
-    return Verdict::next;
-  }
-  if (s.text.length > 0 && !attached_) {  // RFC 2525 §2.17: nobody will read it, and the peer must learn that
-    drop(s, Counter::tcp_drop_after_close, Rule::tcp_text_refused, now);
-    abort(Rule::tcp_text_refused, now);
-    return Verdict::refused_text;
-  }
-  const SeqPos fin_at = s.text_end();
-  peer_segment_ = std::max(peer_segment_, s.text.length);
-  if (s.text.length > 0) {
-    if (agreed_.ecn && ecn_.on_text(s)) want_ack(Rule::tcp_ecn_marked);
-    const auto in = rcv_.take(s);
-    note_arrival_of_text(in, now);
-  }
-  if (fin) {
-    rcv_.note_fin(fin_at);
-    want_ack(Rule::tcp_fin_received);
-  }
-  return Verdict::next;
-}
-
-void Connection::note_arrival_of_text(const ReassemblyQueue::Inserted& in, Time now) {
-  if (in.held > 0 && env_.tracer.on())
-    env_.tracer.emit(EventKind::tcp_reassembly_updated, Rule::tcp_text_out_of_order, number_, now,
-                     {rcv_.nxt().low(), static_cast<uint32_t>(rcv_.queue().out_of_order_bytes())});
-  // The stack's memory comes first: out-of-order text is dropped, counted, and sent again by the peer.
-  if (rcv_.queue().charge() > size_t{4} * rcv_.buffer()) {
-    env_.counters.add(Counter::tcp_drop_out_of_order_full);
-    rcv_.drop_out_of_order();
-  }
-  // RFC 5681 §4.2: at once for a gap, and for what fills one or a part of it; else with every second segment, or when
-  // the timer says so.
-  const bool gap_left = rcv_.queue().out_of_order_bytes() > 0;
-  if (in.held > 0 || in.filled_gap || gap_left || in.advanced == 0) {
-    want_ack(Rule::tcp_ack_now);
-  } else if (octets_unacked_ += in.advanced; octets_unacked_ >= 2 * peer_segment_) {
-    want_ack(Rule::tcp_ack_second);
-  } else if (options_.quick_ack) {
-    want_ack(Rule::tcp_ack_now);
-  } else if (!timers_.running(TcpTimer::delayed_ack)) {
-    set_timer(TcpTimer::delayed_ack, env_.config.delayed_ack, now);
-    env_.tracer.emit(EventKind::tcp_ack_scheduled, Rule::tcp_delayed_ack, number_, now,
-                     {static_cast<uint32_t>(to_us(env_.config.delayed_ack))});
-  }
-  if (in.advanced > 0 && rcv_.readable() >= options_.receive_low_water) raise(kReadable);
-}
-
 // Eighth, check the FIN bit: it counts once all text before it has arrived.
 void Connection::check_fin(Time now) {
   if (!rcv_.reach_fin()) return;
@@ -415,6 +364,7 @@ void Connection::check_fin(Time now) {
 // "If an incoming segment is not acceptable, an acknowledgment should be sent in reply." Those without text are limited
 // in rate, or two ends that disagree would answer each other for ever (an ACK storm).
 void Connection::answer_with_ack(const Segment& s, Rule why, Time now) {
+  if (s.length() > 0 && !s.has(tcp_flag::syn)) note_duplicate(s.seq, std::min(s.end(), rcv_.nxt()));
   if (s.text.length == 0 && !s.has(tcp_flag::syn | tcp_flag::fin) && answered_lately(now)) return;
   want_ack(why);
 }

@@ -35,13 +35,19 @@ struct Negotiated {
     return most - (timestamps ? kTimestampBytes : 0);
   }
 
+  // Until the peer's SYN has come, the three say what ours offers: the configuration may change meanwhile.
+  void offer(const TcpConfig& config) {
+    window_scaling = config.offer_window_scale;
+    timestamps = config.offer_timestamps;
+    sack = config.offer_sack;
+  }
   void read_peer_syn(const TcpOptionSet& options, const TcpConfig& config) {
     peer_mss = std::max(options.mss.value_or(config.default_mss), config.minimum_mss);
-    window_scaling = config.offer_window_scale && options.window_scale.has_value();
+    window_scaling = window_scaling && options.window_scale.has_value();
     send_shift = window_scaling ? std::min<uint8_t>(*options.window_scale, 14) : 0;  // RFC 7323 §2.3
     if (!window_scaling) receive_shift = 0;
-    timestamps = config.offer_timestamps && options.timestamps.has_value();
-    sack = config.offer_sack && options.sack_permitted;
+    timestamps = timestamps && options.timestamps.has_value();
+    sack = sack && options.sack_permitted;
   }
 
   // As the trace has them.

@@ -1,17 +1,18 @@
 // Which options the segments of a connection carry (RFC 7323 §3.2, 2018 §2).
+#include <array>
+#include <span>
+
 #include "stack/tcp/connection.h"
 
 namespace limpid {
 
 // A SYN offers what we are configured for; a SYN,ACK answers what the peer's SYN offered, and no more.
 TcpOptionSet Connection::syn_options(Time now) const {
-  const TcpConfig& config = env_.config;
-  const bool answering = state_ != TcpState::syn_sent;
   TcpOptionSet o;
   o.mss = agreed_.advertised_mss;
-  if (answering ? agreed_.window_scaling : config.offer_window_scale) o.window_scale = rcv_.shift();
-  o.sack_permitted = answering ? agreed_.sack : config.offer_sack;
-  if (answering ? agreed_.timestamps : config.offer_timestamps) o.timestamps = our_timestamps(now);
+  if (agreed_.window_scaling) o.window_scale = rcv_.shift();
+  o.sack_permitted = agreed_.sack;
+  if (agreed_.timestamps) o.timestamps = our_timestamps(now);
   return o;
 }
 
@@ -19,7 +20,24 @@ TcpOptionSet Connection::options_of(const SegmentPlan& plan, Time now) const {
   if (plan.kind == SegmentPlan::Kind::syn) return syn_options(now);
   TcpOptionSet o;
   if (agreed_.timestamps) o.timestamps = our_timestamps(now);
+  if (agreed_.sack && !sack_report_.empty() && plan.kind != SegmentPlan::Kind::reset) add_sack(o);
   return o;
+}
+
+// Every ACK that does not cover all that we hold carries them, on data too (RFC 2018 §4): four, or three beside
+// timestamps.
+void Connection::add_sack(TcpOptionSet& o) const {
+  std::array<SackReport::Block, TcpOptionSet::kMaxSackBlocks> blocks;
+  const size_t most = o.timestamps ? blocks.size() - 1 : blocks.size();
+  const size_t n = sack_report_.blocks(std::span(blocks).first(most), rcv_.queue());
+  for (size_t i = 0; i < n; ++i) o.sack[i] = {wrap(blocks[i].begin, irs_).value, wrap(blocks[i].end, irs_).value};
+  o.sack_count = static_cast<uint8_t>(n);
+}
+
+// An MSS counts no options (RFC 6691): mss_ has made room for the timestamps, and SACK blocks take theirs from the text
+// that they go with.
+uint32_t Connection::text_room(const TcpOptionSet& options) const {
+  return mss_ - (options.sack_count > 0 ? 4u + 8u * options.sack_count : 0u);
 }
 
 // TSecr is 0 as long as there is nothing to echo: in the first SYN.

@@ -156,13 +156,14 @@ SegmentPlan Connection::plan_ack() const {
 // --- onto the wire
 // -------------------------------------------------------------------------------------------------------
 
-TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window& window, Time now) const {
+TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window& window,
+                                const TcpOptionSet& options) const {
   TcpHeader h;
   h.source_port = tuple().local.port;
   h.destination_port = tuple().remote.port;
   h.sequence = wrap(plan.seq, iss_).value;
   h.window = window.wire;
-  h.options = options_of(plan, now);
+  h.options = options;
   if (plan.kind == SegmentPlan::Kind::syn) h.flags |= tcp_flag::syn;
   if (state_ != TcpState::syn_sent) {
     h.flags |= tcp_flag::ack;
@@ -182,6 +183,11 @@ TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window&
 SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   std::array<ByteSpan, 8> pieces;
   SegmentPlan p = plan;
+  const TcpOptionSet options = options_of(p, now);
+  if (const uint32_t room = text_room(options); p.length > room) {  // SACK blocks go with it: the rest comes next
+    p.length = room;
+    p.fin = p.push = false;
+  }
   size_t count = 0;
   if (p.length > 0) {
     const auto gathered = queue_.gather(p.seq.stream(), p.length, pieces);
@@ -194,7 +200,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   const std::span<const ByteSpan> body(pieces.data(), count);
   const bool scaled = agreed_.window_scaling && p.kind != SegmentPlan::Kind::syn;
   const Receiver::Window window = rcv_.window(scaled, agreed_.advertised_mss);
-  const TcpHeader header = header_of(p, window, now);
+  const TcpHeader header = header_of(p, window, options);
 
   HeaderBuffer head;
   header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
@@ -222,6 +228,8 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
   ++segments_out_;
   rcv_.promised(window.edge);
   last_ack_sent_ = rcv_.nxt();
+  sack_report_.told(rcv_.queue());
+  if (quick_acks_ > 0) --quick_acks_;
   ack_now_ = false;  // every segment says where we stand
   octets_unacked_ = 0;
   cancel_timer(TcpTimer::delayed_ack, now);
@@ -255,6 +263,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       burst_.size = plan.burst;
       burst_.note_sent();
       override_due_ = false;
+      if (now - last_text_ < env_.config.delayed_ack) interactive_ = true;
       break;
   }
   if (plan.end() > snd_.nxt) {

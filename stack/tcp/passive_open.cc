@@ -63,6 +63,7 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
   const uint32_t buffer = receive_buffer(listener.options, config_);
   half.agreed.receive_shift = config_.offer_window_scale ? shift_for_buffer(buffer, config_.window_scale) : uint8_t{0};
   half.agreed.advertised_mss = Negotiated::mss_to_advertise(path.mtu, kHeaders, listener.options.max_segment);
+  half.agreed.offer(config_);
   half.agreed.read_peer_syn(h.options, config_);
   // RFC 3168 §6.1.1; a SYN that is itself ECN-capable is none that the RFC knows of.
   half.agreed.ecn = config_.ecn != EcnMode::off && Ecn::offered(h.flags) && (tos & ecn_bits::mask) == 0;

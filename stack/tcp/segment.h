@@ -20,6 +20,7 @@ struct Segment {
   bool marked = false;        // CE: a router on the way was congested (RFC 3168 §5)
   TcpOptionSet options;       // those that were agreed on, and all of a SYN
   bool may_be_echoed = true;  // it begins at or before Last.ACK.sent (RFC 7323 §4.3)
+  SeqPos cut_from;            // where it began before what we had already was cut off
   Slice text;
 
   bool has(uint8_t flag) const { return (flags & flag) != 0; }

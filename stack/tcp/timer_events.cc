@@ -21,6 +21,7 @@ void Connection::on_timer(Time now) {
         break;
       case TcpTimer::delayed_ack:
         want_ack(Rule::tcp_ack_timer);
+        interactive_ = false;  // the user's answer did not come in time
         break;
       case TcpTimer::persist:
         on_persist_timeout(now);

@@ -122,6 +122,7 @@ void Connection::set_options(const TcpOptions& options, Time now) {
     keepalives_ = 0;
     timers_.cancel(TcpTimer::keepalive);
   }
+  if (options_.quick_ack) interactive_ = false;
   if (options_.quick_ack && timers_.running(TcpTimer::delayed_ack)) want_ack(Rule::tcp_ack_now);
   if (was_full && has_room()) raise(kWritable);
   if (!released()) output(now);  // Nagle or the cork may have come off

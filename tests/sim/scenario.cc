@@ -43,6 +43,8 @@ HostPlan draw_host(Rng& rng, size_t index) {
   Rng choice = rng.split("congestion " + host.name);
   tcp.congestion = pick(choice, {CongestionChoice::reno, CongestionChoice::cubic});
   tcp.ecn = pick(choice, {EcnMode::off, EcnMode::on, EcnMode::passive});
+  tcp.send_dsack = !options.chance(percent(20));
+  tcp.quick_acks = pick(options, {uint8_t{0}, uint8_t{2}, uint8_t{16}});
   tcp.initial_window_segments = pick(rng, {1U, 2U, 3U, 10U, 10U, 10U});
   const bool near_wrap = rng.chance(percent(40));
   const uint32_t below_wrap = static_cast<uint32_t>(spread(rng, 300'000));
@@ -342,10 +344,11 @@ std::string describe(const Scenario& scenario) {
   std::string text = fmt::format("seed {}\n", scenario.seed);
   for (const HostPlan& host : scenario.hosts) {
     const TcpConfig& tcp = host.config.tcp;
-    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}\n", host.name, to_ms(tcp.msl),
-                        to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn), tcp.initial_window_segments,
-                        tcp.offer_window_scale ? "" : ", no window scale",
+    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}\n", host.name,
+                        to_ms(tcp.msl), to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn),
+                        tcp.initial_window_segments, tcp.offer_window_scale ? "" : ", no window scale",
                         tcp.offer_timestamps ? "" : ", no timestamps", tcp.offer_sack ? "" : ", no SACK",
+                        tcp.send_dsack ? "" : ", no D-SACK", tcp.quick_acks == 0 ? ", no quick ACKs" : "",
                         tcp.isn_for_tests ? fmt::format(", ISN {:#x}", *tcp.isn_for_tests) : "");
   }
   for (size_t i = 0; i < scenario.links.size(); ++i) {

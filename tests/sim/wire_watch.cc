@@ -191,6 +191,27 @@ void WireWatch::check_options(const Flow& flow, const Seen& seen, const std::str
   if (syn) return;
   if (o.mss || o.window_scale || o.sack_permitted) complain_(where + ": an option that belongs on a SYN");
   if (o.timestamps.has_value() != flow.stamped()) complain_(where + ": timestamps against what was agreed on");
+  if (o.sack_count > 0) check_sack(flow, seen.tcp, where);
+}
+
+// RFC 2018 §4, 2883 §4: blocks of text that arrived, beyond the ACK and apart from each other; the first may tell of a
+// duplicate and lie below the ACK or inside the second.
+void WireWatch::check_sack(const Flow& flow, const TcpHeader& tcp, const std::string& where) {
+  const TcpOptionSet& o = tcp.options;
+  if (!flow.offered_sack || !flow.got_sack) return complain_(where + ": SACK blocks that were not agreed on");
+  const bool duplicate_first =
+      !after(o.sack[0].right, tcp.acknowledgment) ||
+      (o.sack_count > 1 && !before(o.sack[0].left, o.sack[1].left) && !after(o.sack[0].right, o.sack[1].right));
+  for (size_t i = 0; i < o.sack_count; ++i) {
+    const SackBlock& b = o.sack[i];
+    if (!before(b.left, b.right) || after(b.right, flow.got_end))
+      complain_(where + ": a SACK block of what never came");
+    if (i == 0 && duplicate_first) continue;
+    if (!after(b.left, tcp.acknowledgment)) complain_(where + ": a SACK block not beyond the ACK");
+    for (size_t j = duplicate_first ? 1 : 0; j < i; ++j)
+      if (before(b.left, o.sack[j].right) && before(o.sack[j].left, b.right))
+        complain_(where + ": SACK blocks overlap");
+  }
 }
 
 // An MSS counts no options: they take their room from the text (RFC 6691 §3).

@@ -69,6 +69,7 @@ class WireWatch {
   void got(size_t host, ByteSpan packet);
   void check_acknowledgment(Flow& flow, const Seen& seen, const std::string& where);
   void check_options(const Flow& flow, const Seen& seen, const std::string& where);
+  void check_sack(const Flow& flow, const TcpHeader& tcp, const std::string& where);
   void check_extent(const Flow& flow, const Seen& seen, const std::string& where);
   Flow& flow_of(size_t host, const IpAddress& local, uint16_t local_port, const IpAddress& remote,
                 uint16_t remote_port);

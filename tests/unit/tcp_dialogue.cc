@@ -154,7 +154,17 @@ PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_
 
 }  // namespace
 
-TcpDialogue::TcpDialogue(const Config& c, uint32_t mtu, uint64_t seed) : config(c), stack(c, seed, *this) {
+namespace {
+
+Config behind_the_start(Config c) {
+  if (c.tcp.quick_acks == TcpConfig{}.quick_acks) c.tcp.quick_acks = 0;
+  return c;
+}
+
+}  // namespace
+
+TcpDialogue::TcpDialogue(const Config& c, uint32_t mtu, uint64_t seed)
+    : config(behind_the_start(c)), stack(config, seed, *this) {
   interface_ = stack.add_interface({.name = "test", .kind = LinkKind::ip, .mtu = mtu, .mac = {}}, *this);
   stack.add_address(interface_, kUs, 24);
 }

@@ -32,6 +32,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
   static constexpr uint16_t kPeerPort = 4000;
   static constexpr uint32_t kPeerIsn = 0xfffff000;  // so that every dialogue crosses the wrap (RFC 9293 §3.4)
 
+  // Text is acknowledged as behind the first few segments of a connection (RFC 5681 §4.2 plainly), unless the
+  // configuration names another number of quick ACKs than the default.
   explicit TcpDialogue(const Config& config = {}, uint32_t mtu = 1500, uint64_t seed = 1);
 
   // --- our user ---
