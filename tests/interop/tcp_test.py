@@ -67,6 +67,33 @@ class HalfClose(InteropTest):
             self.assertEqual(sink.read(), b"hello\n")
 
 
+class Options(InteropTest):
+    """What the kernel says that both sides agreed on."""
+
+    def assert_agreed(self, *which):
+        require("ss")
+        said = run(["ss", "-tinH", "state", "established", *which]).stdout
+        self.assertRegex(said, r"\bts sack\b.*\bwscale:7,[0-9]+\b", which)
+
+    def test_the_kernel_calls(self):
+        with socket.create_connection((STACK, 7), 20) as client:
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(16), b"hello")
+            self.assert_agreed("dst", f"{STACK}:7")
+
+    def test_the_kernel_is_called(self):
+        with socket.create_server((KERNEL, 9004)) as listener:
+            with running(self.on_stack("nc", KERNEL, 9004), stdin=subprocess.PIPE) as nc:
+                peer, _ = listener.accept()
+                with peer:
+                    nc.stdin.write(b"hello")
+                    nc.stdin.flush()
+                    self.assertEqual(peer.recv(16), b"hello")
+                    self.assert_agreed("sport", "=", ":9004")
+                nc.stdin.close()
+                nc.wait(20)
+
+
 class Ends(InteropTest):
     # req: SOCK-connect-1
     def test_a_closed_port_of_the_kernel_refuses(self):
