@@ -490,5 +490,59 @@ TEST(TcpWindowScale, TheShiftNeverChangesAfterTheSyns) {
   EXPECT_EQ(t.take_all().back().header.window, 65'535);  // as much as the old shift can say
 }
 
+// req: 7323-2.2-d
+TEST(TcpWindowScale, AShiftOfZeroIsOfferedToo) {
+  Config config;
+  config.tcp.window_scale = 0;
+  TcpDialogue active(config);
+  active.connect(small_buffer(8000));
+  EXPECT_EQ(active.take().header.options.window_scale, 0);
+  TcpDialogue passive(config);
+  passive.listen(small_buffer(8000));
+  passive.peer("S 0:0(0) mss 1460 wscale 3");
+  EXPECT_EQ(passive.take().header.options.window_scale, 0);
+}
+
+// A user who does not read, and octets that come one by one: at last the window loses less than a unit of its scale.
+// What it promised before is taken all the same.
+// req: 7323-2.4-a, 7323-2.4-b
+TEST(TcpWindowScale, TextUpToTheGreatestEdgeIsTakenThoughRoundingTookItBack) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively(small_buffer(1000), "win 65535 mss 1460 wscale 0");
+  int64_t greatest = 0;
+  int64_t next = 1;
+  bool taken_back = false;
+  for (; next < 3000 && !taken_back; ++next) {
+    t.peer("P. " + std::to_string(next) + ":" + std::to_string(next + 1) + "(1) ack 1");
+    t.pass(50ms);
+    for (const auto& s : t.take_all()) {
+      const auto edge = int64_t{s.header.acknowledgment - TcpDialogue::kPeerIsn} + (int64_t{s.header.window} << 7);
+      taken_back |= edge < greatest;
+      greatest = std::max(greatest, edge);
+    }
+  }
+  ASSERT_TRUE(taken_back);
+  ASSERT_LT(next, greatest);
+  t.peer("P. " + std::to_string(next) + ":" + std::to_string(greatest) + "(" + std::to_string(greatest - next) +
+         ") ack 1");
+  t.pass(50ms);
+  EXPECT_EQ(t.status(id).bytes_received, static_cast<uint64_t>(greatest - 1));
+}
+
+// req: 7323-2.4-c
+TEST(TcpWindowScale, NewTextStaysInsideTheLatestWindowThoughAnEarlierOneReachedFarther) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1280 wscale 7");
+  t.peer(". 1:1(0) ack 1 win 20");  // 2560
+  t.send(id, 10'000);
+  EXPECT_EQ(flight(t).octets, 2560u);
+  t.peer(". 1:1(0) ack 1281 win 5");  // 640: the edge went back from 2561 to 1921
+  t.expect_nothing();
+  t.peer(". 1:1(0) ack 2561 win 1");
+  t.pass(250ms);  // silly-window avoidance gives in
+  t.expect(". 2561:2689(128) ack 1");
+  t.expect_nothing();
+}
+
 }  // namespace
 }  // namespace limpid
