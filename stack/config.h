@@ -44,7 +44,7 @@ struct TcpConfig {
   uint32_t initial_window_segments = 10;      // RFC 6928
   uint32_t least_burst_segments = 2;          // that go out together, the last with PSH; Linux tcp_min_tso_segs
   Duration initial_rto = 1s;                  // RFC 6298 §2.1
-  Duration minimum_rto = 200ms;               // RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
+  Duration minimum_rto = 200ms;               // above the round trip; RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
   Duration maximum_rto = 120s;                // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX
   Duration clock_granularity = 1ms;           // G of RFC 6298 §2
   Duration delayed_ack = 40ms;                // RFC 9293 §3.8.6.3: below 500 ms; Linux TCP_DELACK_MIN

@@ -15,7 +15,10 @@ void RttEstimator::sample(Duration rtt) {
     rttvar_ = (3 * rttvar_ + error) / 4;
     srtt_ = (7 * srtt_ + rtt) / 8;
   }
-  rto_ = std::clamp(srtt_ + std::max(granularity_, 4 * rttvar_), minimum_, maximum_);
+  // As on Linux the least RTO is a least margin above the round trip: a steady path has no variance left to wait for
+  // its delayed acknowledgments with. Never below what §2.4 makes of the formula, with our minimum in place of a
+  // second.
+  rto_ = std::clamp(srtt_ + std::max({granularity_, 4 * rttvar_, minimum_}), minimum_, maximum_);
 }
 
 bool RttEstimator::on_ack(SeqPos una, Time now) {
