@@ -75,10 +75,13 @@ Receiver::Window Receiver::window(bool scaled, uint32_t mss) const {
 }
 
 bool Receiver::update_due(uint32_t mss) const {
-  const uint32_t fresh = room();
+  // More than the field holds cannot be promised: without scaling a large buffer is no reason for an update.
+  const auto most = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{65'535} << shift_, UINT32_MAX));
+  const uint32_t fresh = std::min(room(), most);
   const uint32_t old = wnd();
   if (fresh < old + std::min(buffer_ / 2, mss)) return false;
-  return old < buffer_ / 4 || fresh - old >= buffer_ / 2;  // the sender is about to starve, or much has changed
+  const uint32_t whole = std::min(buffer_, most);
+  return old < whole / 4 || fresh - old >= whole / 2;  // the sender is about to starve, or much has changed
 }
 
 size_t Receiver::readable() const {

@@ -545,4 +545,17 @@ TEST(TcpWindowScale, NewTextStaysInsideTheLatestWindowThoughAnEarlierOneReachedF
 }
 
 }  // namespace
+// The field of the header holds 64 KiB: a larger buffer without scaling gives no reason to tell of every read.
+TEST(TcpWindowUpdate, AnUnscaledWindowOfALargeBufferIsNotAnnouncedWithEveryRead) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1460");
+  for (int i = 0; i < 4; ++i) {
+    t.peer("P. " + std::to_string(1 + i * 1460) + ":" + std::to_string(1461 + i * 1460) + "(1460) ack 1");
+    t.pass(50ms);
+    t.take_all();
+    EXPECT_EQ(t.read(id).size(), 1460u);
+    t.expect_nothing();
+  }
+}
+
 }  // namespace limpid
