@@ -102,6 +102,7 @@ namespace limpid {
   X(tcp_css, "cwnd.conservative", "RFC 9406 §4.2", "round trips take longer, so slow start is slowed down")          \
   X(tcp_css_done, "cwnd.slow-start-left", "RFC 9406 §4.2", "round trips stayed longer: the queue fills")             \
   X(tcp_cwnd_unused, "cwnd.unused", "RFC 7661 §4", "the window was not what held the sender back")                   \
+  X(tcp_bbr, "cwnd.bbr", "draft-ietf-ccwg-bbr §5.6", "the window follows the modelled rate and delay of the path")    \
   X(tcp_ecn_echo, "cwnd.ecn", "RFC 3168 §6.1.2", "a router marked our packets, and the peer echoes it")              \
   X(tcp_ecn_marked, "ack.ecn", "RFC 3168 §6.1.3", "a router marked the packet")                                      \
   X(tcp_prr, "cwnd.proportional", "RFC 6937 §3", "the window comes down with what leaves the network")               \

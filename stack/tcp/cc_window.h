@@ -10,6 +10,7 @@
 
 #include "stack/base/rules.h"
 #include "stack/base/time.h"
+#include "stack/tcp/delivery_rate.h"
 #include "stack/tcp/seq.h"
 
 namespace limpid {
@@ -22,9 +23,12 @@ struct AckEvent {
   uint32_t in_flight = 0;         // after it
   SeqPos una{};
   SeqPos nxt{};
-  Duration rtt{};            // a sample, zero: none
-  Duration min_rtt{};        // the smallest sample of the connection
-  Duration srtt{};           // after this ACK
+  Duration rtt{};      // a sample, zero: none
+  Duration min_rtt{};  // the smallest sample of the connection
+  Duration srtt{};     // after this ACK
+  RateSample rate{};   // of the newest range that was delivered
+  uint64_t total_delivered = 0;
+  uint32_t lost = 0;         // bytes that this ACK told to be lost
   bool in_recovery = false;  // fast recovery: the window comes down, proportionally
   bool in_loss = false;      // the walk that follows a timeout
   bool ece = false;          // it echoes congestion (RFC 3168): no reason to grow

@@ -19,9 +19,12 @@ class Pacer {
   }
 
   // Text went out, at `rate` bytes a second: how long to wait before more does. Zero: the burst is not over.
-  Duration on_sent(uint32_t bytes, uint64_t rate, uint32_t mss) {
+  Duration on_sent(uint32_t bytes, uint64_t rate, uint32_t mss, Time now) {
     if (rate == 0) return {};
-    sent_ += bytes;
+    const auto since = static_cast<uint64_t>(std::clamp<int64_t>(to_us(now - last_), 0, 1'000'000));
+    const uint64_t drained = since * rate / 1'000'000;  // what was sent long ago is no part of this burst
+    sent_ = static_cast<uint32_t>(sent_ > drained ? sent_ - drained : 0) + bytes;
+    last_ = now;
     if (sent_ < burst(rate, mss)) return {};
     const uint64_t nanoseconds = uint64_t{sent_} * 1'000'000'000 / rate;
     sent_ = 0;
@@ -30,6 +33,7 @@ class Pacer {
 
  private:
   uint32_t sent_ = 0;  // bytes of this burst
+  Time last_{};
 };
 
 }  // namespace limpid

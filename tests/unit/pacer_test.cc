@@ -21,15 +21,22 @@ TEST(Pacer, TheRateComesOut) {
     Pacer pacer;
     Duration waited{};
     const uint32_t segments = 10'000;
-    for (uint32_t i = 0; i < segments; ++i) waited += pacer.on_sent(kMss, rate, kMss);
+    for (uint32_t i = 0; i < segments; ++i) waited += pacer.on_sent(kMss, rate, kMss, Time{1s} + waited);
     const double seconds = std::chrono::duration<double>(waited).count();
     EXPECT_NEAR(segments * 1.0 * kMss / seconds, static_cast<double>(rate), static_cast<double>(rate) * 0.01);
   }
 }
 
+TEST(Pacer, WhatWasSentLongAgoIsNoPartOfTheBurst) {
+  Pacer pacer;
+  EXPECT_EQ(pacer.on_sent(5000, 10'000'000, kMss, Time{1s}), Duration{});
+  EXPECT_EQ(pacer.on_sent(kMss, 100'000, kMss, Time{2s}), Duration{});
+  EXPECT_EQ(pacer.on_sent(kMss, 100'000, kMss, Time{2s}), 20ms);
+}
+
 TEST(Pacer, WithoutARateNothingWaits) {
   Pacer pacer;
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(pacer.on_sent(kMss, 0, kMss), Duration{});
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(pacer.on_sent(kMss, 0, kMss, Time{1s}), Duration{});
 }
 
 SendRecord sent(DeliveryRate& rate, bool first, Time now) {

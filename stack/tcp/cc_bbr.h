@@ -1,0 +1,137 @@
+// BBR, version 3 (draft-ietf-ccwg-bbr): the window follows a model of the path, how fast it delivers (max_bw) and how
+// long the way is when no queue stands (min_rtt), instead of waiting for losses.
+//
+//   startup --- the rate has stopped growing ---> drain --- the queue is gone ---> probe_down
+//
+//   probe_down -> probe_cruise -> probe_refill -> probe_up -> probe_down …     asks now and then whether there is more
+//
+//   probe_rtt   at least every 5 s, unless the queue emptied by itself: 200 ms of half a window, to see min_rtt again
+//
+// inflight_hi bounds what is in flight by where losses began; bw_lo and inflight_lo are what the last losses left,
+// until the next probe. The share that was lost is taken over a round trip, where the draft has it for each packet.
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "stack/tcp/cc_window.h"
+
+namespace limpid {
+
+class BbrModel {
+ public:
+  enum class State : uint8_t { startup, drain, probe_down, probe_cruise, probe_refill, probe_up, probe_rtt };
+
+  Rule on_ack(Window& w, const AckEvent& ack);
+  void on_loss(Window& w, const LossEvent& loss);
+  void on_recovered(Window& w);
+
+  uint64_t pacing_rate(const Window& w) const;  // bytes a second
+  State state() const { return state_; }
+  uint64_t bandwidth() const { return std::min(max_bw(), bw_lo_); }
+  Duration min_rtt() const { return min_rtt_; }
+
+ private:
+  // --- the model ---
+  void update_round(const AckEvent& ack);
+  void update_bandwidth(const Window& w, const AckEvent& ack);
+  void update_aggregation(const Window& w, const AckEvent& ack);
+  void check_full_bandwidth(const AckEvent& ack);
+  void update_min_rtt(const AckEvent& ack);
+  uint64_t max_bw() const { return std::max(bw_filter_[0], bw_filter_[1]); }
+  uint32_t bdp(const Window& w, uint32_t percent) const;
+  uint32_t target_inflight(const Window& w) const { return std::min(bdp(w, 100), w.cwnd); }
+  uint32_t with_headroom(const Window& w) const;
+  uint32_t least(const Window& w) const { return 4 * w.mss; }
+  void start_round(const AckEvent& ack) { next_round_ = ack.total_delivered; }
+  void reset_full_bandwidth(uint64_t rate);
+
+  // --- cc_bbr_probe.cc: the states ---
+  void update_state(Window& w, const AckEvent& ack);
+  void update_probe_phase(Window& w, const AckEvent& ack);
+  void adapt_upper_bound(const Window& w, const AckEvent& ack);
+  bool time_to_probe(const Window& w, const AckEvent& ack);
+  void raise_slope(const Window& w);
+  void start_down(const AckEvent& ack);
+  void start_refill(const AckEvent& ack);
+  void start_up(const Window& w, const AckEvent& ack);
+  void check_probe_rtt(Window& w, const AckEvent& ack);
+  bool probing_bandwidth() const { return state_ >= State::probe_down && state_ <= State::probe_up; }
+  uint32_t pacing_percent() const;
+  uint32_t probe_rtt_window(const Window& w) const { return std::max(bdp(w, 50), least(w)); }
+
+  // --- control ---
+  void set_window(Window& w, const AckEvent& ack);
+
+  static constexpr uint64_t kNoRate = UINT64_MAX;
+  static constexpr uint32_t kNoBound = UINT32_MAX;
+
+  State state_ = State::startup;
+  bool round_start_ = false;
+  bool full_bw_now_ = false;
+  bool full_bw_reached_ = false;
+  bool judges_probe_ = false;  // samples tell of what the last probe put in flight
+  bool probe_ending_ = false;  // its last samples are still to come
+  bool rtt_round_done_ = false;
+  bool lost_in_round_ = false;
+  uint8_t full_bw_rounds_ = 0;
+  uint8_t loss_events_ = 0;
+  uint8_t aggregation_rounds_ = 0;
+  uint8_t up_rounds_ = 0;
+  uint32_t rounds_since_probe_ = 0;
+
+  uint64_t next_round_ = 0;              // delivered then
+  std::array<uint64_t, 2> bw_filter_{};  // maximum of this cycle of probing, and of the one before
+  uint64_t bw_latest_ = 0;
+  uint64_t bw_lo_ = kNoRate;
+  uint64_t full_bw_ = 0;
+  uint32_t inflight_latest_ = 0;
+  uint32_t inflight_lo_ = kNoBound;
+  uint32_t inflight_hi_ = kNoBound;
+  uint32_t round_inflight_ = 0;  // the most in flight in this round
+  uint64_t round_lost_ = 0;      // bytes, in this round
+  uint64_t round_begin_ = 0;     // delivered at its begin
+
+  uint32_t up_acked_ = 0;
+  uint32_t up_price_ = kNoBound;  // bytes acknowledged for a segment more
+  std::array<uint32_t, 2> extra_acked_{};
+  uint64_t aggregate_ = 0;
+  Time aggregate_since_{};
+
+  Duration min_rtt_{};
+  Duration probe_rtt_min_{};
+  Time min_rtt_at_{};
+  Time probe_rtt_min_at_{};
+  Time probe_rtt_done_ = kNever;
+  Time phase_begin_{};
+  Duration probe_wait_ = 2s;
+  uint32_t prior_cwnd_ = 0;
+  bool conserving_ = false;  // the first round of a recovery: no more goes in than comes out
+  uint64_t conserve_until_ = 0;
+  Duration srtt_{};
+  uint64_t pacing_rate_ = 0;
+};
+
+// The model in memory of its own: it is eight times as large as what other algorithms keep.
+class Bbr {
+ public:
+  Bbr() : model_(std::make_unique<BbrModel>()) {}
+  Bbr(Bbr&&) = default;
+  Bbr& operator=(Bbr&&) = default;
+  Bbr(const Bbr& o) : model_(std::make_unique<BbrModel>(*o.model_)) {}
+  Bbr& operator=(const Bbr& o) { return *this = Bbr(o); }
+
+  Rule on_ack(Window& w, const AckEvent& ack) { return model_->on_ack(w, ack); }
+  void on_loss(Window& w, const LossEvent& loss) { model_->on_loss(w, loss); }
+  void on_recovered(Window& w) { model_->on_recovered(w); }
+  uint64_t pacing_rate(const Window& w) const { return model_->pacing_rate(w); }
+  // A loss does not move ssthresh: nothing here asks for it.
+  uint32_t ssthresh_after(const Window& w, const LossEvent&) const { return w.ssthresh; }
+  void on_transmit_start(Time) {}
+  void restart() {}
+
+ private:
+  std::unique_ptr<BbrModel> model_;
+};
+
+}  // namespace limpid
