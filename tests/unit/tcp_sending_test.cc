@@ -245,6 +245,28 @@ TEST(TcpBurst, WhatMsgMoreHeldGoesWithTheNextAcknowledgmentAndWithoutPush) {
   t.expect(". 3001:3101(100) ack 1");
 }
 
+// TCP_NOTSENT_LOWAT: no more is taken once a helping (half the peer's window) waits that cannot go; a writer is woken
+// when less than half of the mark waits.
+TEST(TcpBurst, UnsentLowWaterHoldsTheWriterBack) {
+  TcpDialogue t;
+  TcpOptions options;
+  options.unsent_low_water = 4000;
+  const SocketId id = t.establish_passively(options, "win 65535 mss 1000");
+  EXPECT_EQ(t.send(id, 59'000), "taken 32000");
+  EXPECT_EQ(t.take_all().size(), 10u);
+  EXPECT_EQ(t.send(id, 27'000), "taken 10000");
+  EXPECT_NE(t.send(id, 17'000).substr(0, 5), "taken");
+  EXPECT_EQ(t.status(id).unsent, 32'000u);
+  t.raised(id);
+  uint32_t acked = 1;
+  while (t.status(id).unsent >= 2000) {
+    EXPECT_EQ(t.raised(id) & kWritable, 0);
+    acked += 2000;
+    t.peer(". 1:1(0) ack " + std::to_string(acked));
+  }
+  EXPECT_NE(t.raised(id) & kWritable, 0);
+}
+
 // --- Nagle
 // ---------------------------------------------------------------------------------------------------------------------
 
