@@ -43,6 +43,12 @@ struct TcpConfig {
   uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
   uint32_t initial_window_segments = 10;      // RFC 6928
   uint32_t least_burst_segments = 2;          // that go out together, the last with PSH; Linux tcp_min_tso_segs
+  bool rack = true;                           // RFC 8985 §6, else RFC 6675; Linux tcp_recovery
+  bool tail_loss_probe = true;                // RFC 8985 §7; Linux tcp_early_retrans = 3
+  bool frto = true;                           // RFC 5682; Linux tcp_frto
+  uint16_t reordering = 3;                    // DupThresh of RFC 6675 §4 to begin with; Linux tcp_reordering
+  Duration probe_ack_delay = 200ms;           // RFC 8985 §7.2, TLP.max_ack_delay; Linux TCP_RTO_MIN
+  Duration probe_slack = 2ms;                 // added to a PTO of 2 SRTT; Linux TCP_TIMEOUT_MIN
   Duration initial_rto = 1s;                  // RFC 6298 §2.1
   Duration minimum_rto = 200ms;               // above the round trip; RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
   Duration maximum_rto = 120s;                // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX

@@ -94,6 +94,14 @@ namespace limpid {
   X(tcp_fast_retransmit, "recovery.fast", "RFC 5681 §3.2", "three duplicate ACKs point at the first missing segment") \
   X(tcp_window_reopened, "recovery.window", "RFC 9293 §3.8.6.1", "the window that refused these bytes is open again")  \
   X(tcp_partial_ack, "recovery.partial-ack", "RFC 6582 §3.2", "the ACK stopped at the next hole")                    \
+  X(tcp_rack_lost, "recovery.rack", "RFC 8985 §6.2", "what was sent sufficiently later has been delivered")           \
+  X(tcp_rack_timer, "recovery.rack-timer", "RFC 8985 §6.2", "the reordering window has passed without an ACK")        \
+  X(tcp_sack_lost, "recovery.sack", "RFC 6675 §4", "enough octets above it were SACKed")                             \
+  X(tcp_tail_probe, "recovery.tail-probe", "RFC 8985 §7.3", "ACKs are overdue, and one segment more asks for one")   \
+  X(tcp_probe_repaired, "recovery.probe-repaired", "RFC 8985 §7.4.2", "the probe repaired a loss that nobody noticed") \
+  X(tcp_undo_dsack, "recovery.undo-dsack", "RFC 3708", "the receiver had all that was sent again")                   \
+  X(tcp_undo_eifel, "recovery.undo-eifel", "RFC 4015 §3.2", "the ACK answers what was sent before the retransmission") \
+  X(tcp_undo_frto, "recovery.undo-f-rto", "RFC 5682 §3", "what was sent before the timeout arrived after all")       \
   X(tcp_recovered, "recovery.done", "RFC 6582 §3.2", "all that was in flight at the loss is acknowledged")           \
   X(tcp_slow_start, "cwnd.slow-start", "RFC 5681 §3.1", "below ssthresh the window grows by what is acknowledged")   \
   X(tcp_avoidance, "cwnd.avoidance", "RFC 5681 §3.1", "above ssthresh the window grows by a segment a round trip")   \

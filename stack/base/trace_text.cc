@@ -15,13 +15,13 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-// The order of enum class TcpState, of TcpTimer, and of Recovery::Phase; a test holds the tables together.
+// The order of enum class TcpState, of TcpTimer, and of CaState; a test holds the tables together.
 constexpr std::array<std::string_view, 11> kStates = {"CLOSED",      "LISTEN",     "SYN-SENT",   "SYN-RECEIVED",
                                                       "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
                                                       "CLOSING",     "LAST-ACK",   "TIME-WAIT"};
-constexpr std::array<std::string_view, 6> kTimers = {"rto",       "delack",     "persist",
-                                                     "keepalive", "fin-wait-2", "time-wait"};
-constexpr std::array<std::string_view, 3> kCongestionStates = {"open", "fast recovery", "loss recovery"};
+constexpr std::array<std::string_view, 8> kTimers = {"rto",     "reordering", "tail-probe", "delack",
+                                                     "persist", "keepalive",  "fin-wait-2", "time-wait"};
+constexpr std::array<std::string_view, 5> kCongestionStates = {"open", "disorder", "cwr", "recovery", "loss"};
 constexpr std::array<std::string_view, 8> kFlags = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
 constexpr std::array<std::string_view, 21> kErrors = {"none",
                                                       "would block",

@@ -35,12 +35,6 @@ uint8_t linux_state(TcpState state) {
   return 7;
 }
 
-// TCP_CA_Open, TCP_CA_Recovery, TCP_CA_Loss.
-uint8_t linux_congestion_state(const TcpStatus& status) {
-  if (status.in_loss) return 4;
-  return status.in_recovery ? 3 : 0;
-}
-
 uint32_t us(Duration d) { return static_cast<uint32_t>(std::max<int64_t>(to_us(d), 0)); }
 
 uint32_t ms_since(Time then, Time now) { return then == Time{} ? 0 : static_cast<uint32_t>(to_ms(now - then)); }
@@ -67,8 +61,11 @@ void fill_path(LinuxTcpInfo& info, const TcpStatus& s) {
   info.snd_cwnd = segments(s.cwnd, s.mss);
   info.snd_wnd = s.send_window;
   info.rcv_wnd = s.receive_window;
-  info.unacked = segments(s.in_flight, s.mss) + (s.mss != 0 && s.in_flight % s.mss != 0 ? 1 : 0);
-  info.reordering = 3;  // duplicate ACKs that count as loss (RFC 5681 §3.2)
+  info.unacked = s.unacked_segments;
+  info.sacked = s.sacked_segments;
+  info.lost = s.lost_segments;
+  info.retrans = s.resent_segments;
+  info.reordering = s.reordering;
 }
 
 void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
@@ -88,7 +85,7 @@ void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
 
 void fill(LinuxTcpInfo& info, const TcpStatus& s, const TcpOptions& options, const TcpConfig& config, Time now) {
   info.state = linux_state(s.state);
-  info.ca_state = linux_congestion_state(s);
+  info.ca_state = static_cast<uint8_t>(s.congestion_state);
   info.retransmits = static_cast<uint8_t>(std::min<uint32_t>(s.retransmits, 255));
   info.probes = static_cast<uint8_t>(std::min<uint32_t>(s.probes, 255));
   info.backoff = info.retransmits;

@@ -38,6 +38,7 @@ void AckNews::deliver(const SendRecord& r, bool cumulatively) {
       take_earlier(sack_sent, r.sent);
     }
   }
+  highest = std::max(highest, r.end);
   take_latest(newest, r);
   if (!ambiguous(r)) take_latest(rack, r);
 }

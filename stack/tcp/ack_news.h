@@ -13,9 +13,9 @@ struct AckNews {
   // --- what is known before ---
   Time now{};
   Duration min_rtt{};
-  std::optional<int64_t> echo_ms;  // when the stamp that TSecr echoes was made; none without timestamps
-  SeqPos fack;                     // the highest octet delivered before this ACK, plus one
-  SeqPos high_seq;                 // SND.NXT when the current recovery began
+  std::optional<int64_t> echo_ms{};  // when the stamp that TSecr echoes was made; none without timestamps
+  SeqPos fack{};                     // the highest octet delivered before this ACK, plus one
+  SeqPos high_seq{};                 // SND.NXT when the current recovery began
 
   // --- what it told ---
   uint32_t acked = 0;               // bytes that SND.UNA moved on
@@ -25,14 +25,15 @@ struct AckNews {
   bool resent_acked = false;        // SND.UNA moved over something that was sent twice
   bool original_delivered = false;  // something below high_seq that was sent once only
   bool dsack = false;
-  std::optional<SeqPos> reordered;  // the lowest octet that overtook others: sent once, and delivered below fack
+  std::optional<SeqPos> reordered{};  // the lowest octet that overtook others: sent once, and delivered below fack
 
-  std::optional<Time> first_sent;  // oldest and newest first transmission that SND.UNA moved over: what RTTs
-  std::optional<Time> last_sent;   // are measured from
-  std::optional<Time> sack_sent;   // the oldest first transmission that was SACKed
+  std::optional<Time> first_sent{};  // oldest and newest first transmission that SND.UNA moved over: what RTTs
+  std::optional<Time> last_sent{};   // are measured from
+  std::optional<Time> sack_sent{};   // the oldest first transmission that was SACKed
 
-  std::optional<SendRecord> newest;  // delivered by this ACK: the most recently sent
-  std::optional<SendRecord> rack;    // the same, of those whose last transmission it was that arrived
+  SeqPos highest{};                    // octet delivered by this ACK, plus one
+  std::optional<SendRecord> newest{};  // delivered by this ACK: the most recently sent
+  std::optional<SendRecord> rack{};    // the same, of those whose last transmission it was that arrived
 
   bool advanced() const { return acked > 0; }
   // The scoreboard delivers this range, by SND.UNA or by a SACK block.

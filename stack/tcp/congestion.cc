@@ -86,13 +86,13 @@ void Congestion::on_loss(const LossEvent& loss) {
   w_.cwnd = at_bottom ? w_.mss : w_.ssthresh;
 }
 
-// Proportional reduction has brought the window to ssthresh. After inflation RFC 6582 §3.2 (3), full ACK, option 1: no
-// burst.
-void Congestion::on_recovered(uint32_t in_flight) {
+// Proportional reduction has brought the window to ssthresh. Without SACK the last ACK may cover so much at once that
+// the pipe is empty: RFC 6582 §3.2 (3), full ACK, option 1, no burst.
+void Congestion::on_recovered(uint32_t in_flight, bool by_sack) {
   if (!episode_) return;
   episode_->repairing = false;
   w_.cwnd = w_.ssthresh;
-  if (episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.ssthresh, std::max(in_flight, w_.mss) + w_.mss);
+  if (!by_sack || episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.ssthresh, std::max(in_flight, w_.mss) + w_.mss);
 }
 
 // The loss was none (RFC 4015 §3.2, RFC 9438 §4.9).

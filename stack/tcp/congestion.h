@@ -40,7 +40,7 @@ class Congestion {
   // New data acknowledged; in recovery also for each ACK that delivered something. Why the window is now what it is.
   Rule on_ack(AckEvent ack);
   void on_loss(const LossEvent& loss);
-  void on_recovered(uint32_t in_flight);
+  void on_recovered(uint32_t in_flight, bool by_sack = true);
   void on_undo();
 
   void on_sent(uint32_t bytes);                                           // text, old or new

@@ -69,7 +69,7 @@ void Connection::open_passively(const Handshake& h, Time now) {
     congestion_.on_syn_lost();
     rtt_.restart_after_syn_timeout();
   }
-  if (h.rtt > Duration{}) rtt_.sample(h.rtt);
+  if (h.rtt > Duration{}) rtt_.sample(h.rtt, now);
   state_ = TcpState::syn_received;  // born there: the half-open entry told of the change
 }
 
@@ -77,6 +77,7 @@ void Connection::open_passively(const Handshake& h, Time now) {
 void Connection::note_mss() {
   mss_ = agreed_.send_mss(path_.mtu, kHeaders, options_.max_segment);
   congestion_.set_mss(mss_);
+  recovery_.use_sack(agreed_.sack, env_.config);
 }
 
 void Connection::set_state(TcpEvent event, Rule why, Time now) {
@@ -188,8 +189,14 @@ TcpStatus Connection::status() const {
   s.segments_in = segments_in_;
   s.bytes_acked = snd_.una > SeqPos{0} ? std::min(snd_.una, data_end()).stream() : 0;
   s.bytes_received = rcv_.queue().next();
-  s.in_recovery = recovery_.phase() == Recovery::Phase::fast;
-  s.in_loss = recovery_.phase() == Recovery::Phase::timeout;
+  s.congestion_state = recovery_.state();
+  s.in_recovery = recovery_.state() == CaState::recovery;
+  s.in_loss = recovery_.state() == CaState::loss;
+  s.unacked_segments = recovery_.outstanding().segments;
+  s.sacked_segments = recovery_.sacked().segments + recovery_.duplicate_acks();
+  s.lost_segments = recovery_.lost().segments;
+  s.resent_segments = recovery_.retransmitted().segments;
+  s.reordering = recovery_.reordering();
   s.opened = opened_;
   s.last_received = last_received_;
   s.last_sent = last_sent_;
@@ -209,10 +216,15 @@ const char* Connection::broken_invariant(Time now) const {
     return "octets were released before they were acknowledged";
   if (rcv_.nxt() > rcv_.edge() + 1) return "RCV.NXT is beyond the promised right edge";
   if (congestion_.cwnd() < mss_) return "the congestion window is less than a segment";
-  if (in_flight() > static_cast<uint32_t>(snd_.nxt - snd_.una)) return "more in flight than was sent";
+  if (in_flight() > 2 * static_cast<uint32_t>(snd_.nxt - snd_.una)) return "more in flight than was sent";
+  if (recovery_.board()) {
+    if (const char* broken = recovery_.board()->broken_invariant(snd_.una, snd_.nxt)) return broken;
+  } else if (snd_.una != snd_.nxt && snd_.nxt > SeqPos{1}) {
+    return "octets are outstanding and the scoreboard is empty";
+  }
   if (timers_.next_deadline() < now) return "a timer lies in the past";
   const bool blocked = ListHook<BlockedTag>::linked();
-  if (snd_.una < snd_.nxt && !blocked && !timers_.running(TcpTimer::rto) && !timers_.running(TcpTimer::persist))
+  if (snd_.una < snd_.nxt && !blocked && !loss_timer_running() && !timers_.running(TcpTimer::persist))
     return "octets are unacknowledged and no timer runs";
   if (synchronized(state_) && unsent() > 0 && snd_.una == snd_.nxt && !blocked && !timers_.running(TcpTimer::persist))
     return "octets wait and nothing will send them";

@@ -137,7 +137,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool owes_ack() const { return ack_now_; }
   uint8_t interface() const { return path_.interface; }
   size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }
-  uint32_t in_flight() const { return recovery_.in_flight(snd_.una, snd_.nxt); }
+  uint32_t in_flight() const { return recovery_.in_flight(mss_); }
   TcpStatus status() const;
   // What must always hold; null when it does.
   const char* broken_invariant(Time now) const;
@@ -157,11 +157,6 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Verdict check_syn(const Segment& s, Time now);
   Verdict check_ack(const Segment& s, Time now);
   Verdict ack_in_syn_received(const Segment& s, Time now);
-  void take_ack(const Segment& s, Time now);
-  void on_new_ack(const Segment& s, Time now);
-  void check_echo(const Segment& s, uint32_t flight_before, Time now);
-  void on_duplicate_ack(Time now);
-  bool is_duplicate_ack(const Segment& s) const;
   void take_window(const Segment& s, Time now);
   void check_urgent(const Segment& s, Time now);
   void check_fin(Time now);
@@ -185,12 +180,41 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   // --- timestamps.cc: RFC 7323 ---
   Verdict check_timestamp(const Segment& s, Time now);
   void note_timestamp(const Segment& s, Time now);
-  bool sample_rtt(const Segment& s, Time now);
+  std::optional<int64_t> echoed_at(uint32_t echo, Time now) const;
+
+  // --- acknowledgments.cc ---
+  struct FlightBefore {        // before an ACK, bytes
+    uint32_t in_flight = 0;    // the pipe
+    uint32_t flight_size = 0;  // FlightSize of RFC 5681, without what limited transmit added
+  };
+  void take_ack(const Segment& s, bool duplicate, Time now);
+  AckInput ack_input(const Segment& s, bool duplicate, Time now) const;
+  void on_new_ack(SeqPos ack, Time now);
+  bool is_duplicate_ack(const Segment& s) const;
+  void check_echo(const Segment& s, uint32_t flight_size, Time now);
+  Duration sample_rtt(const AckNews& news);
+  void tell_congestion(const Conclusions& c, uint32_t flight_size, Time now);
+  void tell_congestion(const AckNews& news, const FlightBefore& before, Duration rtt, const Conclusions& c, Time now);
+  void trace_conclusions(CaState before, const Conclusions& c, Time now);
+
+  // --- loss_timers.cc: RFC 8985 §8, one of three ---
+  bool loss_timer_running() const;
+  void cancel_loss_timers(Time now);
+  void run_loss_timer(TcpTimer timer, Duration delay, Time now);
+  void arm_loss_timer(bool advanced, std::optional<Duration> reordering, Time now);
+  void arm_loss_timer_for(const SegmentPlan& plan, Time now);
+  bool may_probe_tail() const;
+  void run_probe_or_rto(Duration rto, Time now);
+  Duration until_rto(Time now) const;
+  void on_reordering_timeout(Time now);
+  void on_tail_probe_timeout(Time now);
 
   // --- output.cc ---
   SegmentPlan next_plan(Time now);
   SegmentPlan plan_syn() const;
-  SegmentPlan plan_resend() const;
+  SegmentPlan plan_resend();
+  SegmentPlan plan_tail_probe() const;
+  SegmentPlan plan_range(const SentRange& range) const;
   SegmentPlan plan_new_data(Time now);
   SegmentPlan plan_probe() const;
   SegmentPlan plan_keepalive() const;
@@ -203,6 +227,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint8_t ecn_flags(const SegmentPlan& plan) const;
   bool ecn_capable(const SegmentPlan& plan) const;
   void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
+  void note_sent(const SegmentPlan& plan, Time now);
   void send_reset(Rule why, Time now);
 
   // --- option_output.cc ---
@@ -214,6 +239,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
 
   // --- timer_events.cc ---
   void on_retransmission_timeout(Time now);
+  void presume_lost(bool first, Time now);
   void on_persist_timeout(Time now);
   void on_keepalive_timeout(Time now);
   void set_timer(TcpTimer timer, Duration delay, Time now);
@@ -279,7 +305,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint32_t timestamp_offset_;    // of our clock on the wire
   RecentTimestamp recent_;       // TS.Recent (RFC 7323 §4.3)
   SeqPos last_ack_sent_;         // Last.ACK.sent
-  SeqPos echo_sampled_to_{1};    // up to here a round trip was measured by TSecr
+  SeqPos rtt_sampled_to_;        // SND.NXT at the last sample that moved SRTT
   uint32_t mss_ = 536;           // of what we send
   uint32_t timeouts_ = 0;        // consecutive expiries of the retransmission timer
   uint32_t probes_ = 0;          // window probes since the peer last answered
@@ -300,6 +326,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool syn_due_ = false;  // SYN (or SYN,ACK) is to be sent (again)
   bool ack_now_ = false;
   bool probe_due_ = false;
+  bool tail_probe_due_ = false;
   bool keepalive_due_ = false;
   bool override_due_ = false;  // silly-window avoidance has waited long enough
   bool more_coming_ = false;   // MSG_MORE of the last send, until something is acknowledged (as Linux)

@@ -8,7 +8,7 @@ namespace limpid {
 // RFC 3168 §6.1.2: as a loss, but once a window of data at most, and not while an earlier loss is being repaired.
 void Connection::check_echo(const Segment& s, uint32_t flight_before, Time now) {
   if (!ecn_.echoed() || flight_before == 0) return;
-  if (!ecn_.on_echo(s.ack) || recovery_.phase() != Recovery::Phase::open) return;
+  if (!ecn_.on_echo(s.ack) || !recovery_.enter_cwr(snd_.nxt)) return;
   congestion_.on_loss({.kind = LossKind::ecn, .flight_size = flight_before, .now = now});
   ecn_.on_reduced(snd_.nxt);
   trace_metrics(Rule::tcp_ecn_echo, now);

@@ -97,14 +97,15 @@ Verdict Connection::arrives_in_syn_sent(Segment& s, Time now) {
     mark_dirty();
     return Verdict::taken;
   }
-  if (rtt_.on_ack(s.ack, now)) trace_metrics(Rule::tcp_rtt, now);
+  const AckNews news = recovery_.read(ack_input(s, false, now), rtt_.min_rtt());
+  snd_.una = s.ack;
+  if (sample_rtt(news) > Duration{}) trace_metrics(Rule::tcp_rtt, now);
   if (timeouts_ > 0) {  // RFC 6298 §5.7, RFC 5681 §3.1
     rtt_.restart_after_syn_timeout();
     congestion_.on_syn_lost();
   }
   timeouts_ = 0;
   stalled_since_ = kNever;
-  snd_.una = s.ack;
   cancel_timer(TcpTimer::rto, now);
   set_state(TcpEvent::rcv_syn_ack, Rule::tcp_syn_acked, now);
   want_ack(Rule::tcp_syn_acked);
@@ -160,10 +161,7 @@ void Connection::take_ack_of_unacceptable(const Segment& s, Time now) {
   if (s.seq < rcv_.nxt() - int64_t{rcv_.buffer()} || s.seq > rcv_.edge() + 1) return;
   if (s.ack < snd_.una || s.ack > snd_.nxt) return;
   hear_from_peer(now);
-  probes_ = 0;
-  ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
-  if (s.ack > snd_.una) on_new_ack(s, now);
-  take_window(s, now);
+  take_ack(s, false, now);
 }
 
 // Second, check the RST bit (RFC 5961 §3.2: it must be exactly at RCV.NXT).
@@ -208,7 +206,7 @@ Verdict Connection::check_ack(const Segment& s, Time now) {
   }
   hear_from_peer(now);
   note_timestamp(s, now);
-  take_ack(s, now);
+  take_ack(s, is_duplicate_ack(s), now);
   return released() ? Verdict::taken : Verdict::next;
 }
 
@@ -225,97 +223,6 @@ Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {
   raise(kConnected | kWritable);
   if (fin_queued_) set_state(TcpEvent::close, Rule::tcp_close, now);
   return Verdict::next;
-}
-
-void Connection::take_ack(const Segment& s, Time now) {
-  const bool duplicate = is_duplicate_ack(s);
-  const uint32_t flight_before = in_flight();
-  ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
-  if (s.ack > snd_.una) on_new_ack(s, now);
-  check_echo(s, flight_before, now);
-  take_window(s, now);
-  if (duplicate) on_duplicate_ack(now);
-  // The peer answers: however long its window stays zero, the connection lives (RFC 9293 §3.8.6.1, MUST-37).
-  probes_ = 0;
-}
-
-void Connection::on_new_ack(const Segment& s, Time now) {
-  const SeqPos ack = s.ack;
-  const uint32_t in_flight_before = in_flight();
-  const bool fin_was_acked = fin_acked();
-  const auto newly_acked = static_cast<uint32_t>(ack - snd_.una);
-  const SeqPos before = snd_.una;
-  const bool was_full = !has_room();
-  snd_.una = ack;
-  more_coming_ = false;
-  queue_.consume_to(std::min(ack, data_end()).stream());
-  if (env_.tracer.on())
-    env_.tracer.emit(EventKind::tcp_packets_acked, Rule::tcp_ack_new, number_, now,
-                     {before.low(), ack.low(), in_flight()});
-
-  // Karn: without timestamps the backed-off RTO stands after a timeout until an octet that was sent once is
-  // acknowledged, or a path that became slower than the RTO would never be measured again.
-  const bool sampled = sample_rtt(s, now);
-  timeouts_ = 0;
-  stalled_since_ = snd_.una < snd_.nxt ? now : kNever;
-  soft_error_ = Error::none;
-
-  Rule why = Rule::none;
-  switch (recovery_.on_new_ack(ack)) {
-    case Loss::partial_ack:
-      congestion_.deflate(newly_acked);
-      why = Rule::tcp_partial_ack;
-      break;
-    case Loss::recovered:
-      congestion_.on_recovered(in_flight());
-      why = Rule::tcp_recovered;
-      break;
-    default:
-      why = congestion_.on_ack({.newly_acked = newly_acked,
-                                .delivered = newly_acked,
-                                .in_flight_before = in_flight_before,
-                                .in_flight = in_flight(),
-                                .una = snd_.una,
-                                .nxt = snd_.nxt,
-                                .rtt = sampled ? rtt_.latest() : Duration{},
-                                .min_rtt = rtt_.min_rtt(),
-                                .srtt = rtt_.srtt(),
-                                .in_loss = recovery_.phase() == Recovery::Phase::timeout,
-                                .ece = ecn_.echoed(),
-                                .now = now});
-  }
-  trace_metrics(why, now);
-
-  // RFC 6298 §5.2 and §5.3: all acknowledged, stop; else start anew.
-  cancel_timer(TcpTimer::rto, now);
-  if (was_full && has_room()) raise(kWritable);
-  if (!fin_was_acked && fin_acked()) set_state(TcpEvent::rcv_ack_of_fin, Rule::tcp_fin_acked, now);
-}
-
-// RFC 5681 §2: outstanding data, no text, no SYN or FIN, the same ACK, the same window.
-bool Connection::is_duplicate_ack(const Segment& s) const {
-  return snd_.una < snd_.nxt && s.length() == 0 && s.ack == snd_.una && s.wnd == snd_.wnd && s.wnd > 0;
-}
-
-void Connection::on_duplicate_ack(Time now) {
-  env_.counters.add(Counter::tcp_duplicate_acks);
-  switch (recovery_.on_duplicate_ack(snd_.una, snd_.nxt)) {
-    case Loss::fast_retransmit:
-      env_.counters.add(Counter::tcp_fast_retransmits);
-      congestion_.on_loss({.kind = LossKind::fast, .flight_size = in_flight(), .now = now});
-      congestion_.inflate(3);
-      ecn_.on_reduced(snd_.nxt);
-      env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_fast_retransmit, number_, now,
-                       {snd_.una.low(), mss_});
-      trace_metrics(Rule::tcp_fast_retransmit, now);
-      break;
-    case Loss::more_duplicates:
-      congestion_.inflate(1);
-      trace_metrics(Rule::tcp_dupack_inflation, now);
-      break;
-    default:
-      trace_metrics(Rule::tcp_ack_duplicate, now);
-  }
 }
 
 // RFC 9293 §3.10.7.4, fifth: SND.WND moves only with segments newer than the last that moved it (WL1, WL2). One that
@@ -337,7 +244,7 @@ void Connection::take_window(const Segment& s, Time now) {
     probe_interval_ = {};
     // What lies between una and nxt was refused by the zero window that we probed: send it again, the path lost
     // nothing.
-    if (std::exchange(probed_, false) && snd_.una < snd_.nxt) recovery_.on_window_opened(snd_.una, snd_.nxt);
+    if (std::exchange(probed_, false) && snd_.una < snd_.nxt) recovery_.on_window_opened();
   }
 }
 

@@ -30,6 +30,9 @@ SegmentPlan Connection::next_plan(Time now) {
   if (released()) return {};
   if (syn_due_) return plan_syn();
   if (synchronized(state_)) {
+    if (tail_probe_due_) {
+      if (SegmentPlan p = plan_tail_probe()) return p;
+    }
     if (SegmentPlan p = plan_resend()) return p;
     if (probe_due_) return plan_probe();
     if (SegmentPlan p = plan_new_data(now)) return p;
@@ -44,26 +47,41 @@ SegmentPlan Connection::plan_syn() const {
   return {.kind = SegmentPlan::Kind::syn, .seq = SeqPos{0}, .why = timeouts_ > 0 ? Rule::tcp_retransmit_syn : first};
 }
 
-// What was sent before and is lost: the first segment in fast recovery, a walk to `recover` after a timeout.
-SegmentPlan Connection::plan_resend() const {
-  if (!recovery_.wants_resend() || snd_.una == snd_.nxt) return {};
-  const SeqPos from = recovery_.resend_from(snd_.una);
-  const bool fast = recovery_.phase() == Recovery::Phase::fast;
-  // RFC 5681 §3.1: after a timeout the loss window of one segment governs the walk.
-  if (!fast && from > snd_.una && in_flight() + mss_ > congestion_.cwnd()) return {};
+// What was sent before and is lost, in the order of sequence numbers, as congestion control permits (RFC 8985 §9.3):
+// but the first one, which recovery begins with, at once.
+SegmentPlan Connection::plan_resend() {
+  if (snd_.una == snd_.nxt) return {};
   // Not into a window that shrank to nothing: probes do that work (RFC 9293 §3.8.6, SHLD-16).
   if (snd_.wnd == 0) return {};
-  const SeqPos text_end = std::min(data_end(), snd_.nxt);
-  SegmentPlan p{.kind = SegmentPlan::Kind::resend, .seq = from};
-  p.length = static_cast<uint32_t>(std::clamp<int64_t>(text_end - from, 0, mss_));
-  p.fin = fin_sent() && from + p.length == data_end();
-  if (p.length == 0 && !p.fin) return {};
-  p.push = from + p.length == data_end();
-  if (!fast) {
-    p.why = recovery_.phase() == Recovery::Phase::timeout ? Rule::tcp_retransmit_timeout : Rule::tcp_window_reopened;
+  const auto range = recovery_.next_to_resend(mss_);
+  if (!range) return {};
+  const uint32_t flying = in_flight();
+  const bool fits = flying == 0 || flying + (range->end - range->seq) <= congestion_.cwnd();
+  if (!fits && !recovery_.urgent()) return {};
+  return plan_range(*range);
+}
+
+SegmentPlan Connection::plan_range(const SentRange& range) const {
+  SegmentPlan p{.kind = SegmentPlan::Kind::resend, .seq = range.seq, .why = range.why};
+  p.length = static_cast<uint32_t>(std::clamp<int64_t>(std::min(data_end(), range.end) - range.seq, 0, mss_));
+  p.fin = range.end > data_end() && range.seq + p.length == data_end();
+  p.push = range.seq + p.length == data_end();
+  return p;
+}
+
+// RFC 8985 §7.3: what was never sent, if there is such a thing and the peer's window takes it; else the last segment.
+SegmentPlan Connection::plan_tail_probe() const {
+  if (snd_.una == snd_.nxt || snd_.wnd == 0) return {};
+  const int64_t usable = std::max<int64_t>(0, snd_.una + snd_.wnd - snd_.nxt);
+  const auto fresh = static_cast<uint32_t>(std::min<int64_t>({static_cast<int64_t>(unsent()), usable, int64_t{mss_}}));
+  SegmentPlan p;
+  if (fresh > 0) {
+    p = {.kind = SegmentPlan::Kind::data, .seq = snd_.nxt, .length = fresh, .push = fresh == unsent()};
   } else {
-    p.why = recovery_.duplicate_acks() > 0 ? Rule::tcp_fast_retransmit : Rule::tcp_partial_ack;
+    p = plan_range(recovery_.last_segment(mss_));
   }
+  p.why = Rule::tcp_tail_probe;
+  p.tail_probe = true;
   return p;
 }
 
@@ -72,7 +90,7 @@ SegmentPlan Connection::plan_new_data(Time now) {
   const auto unsent_bytes = static_cast<uint32_t>(unsent());
   const bool fin_waits = fin_queued_ && !fin_sent();
   if (unsent_bytes == 0 && !fin_waits) return {};
-  if (recovery_.walking() && recovery_.wants_resend()) return {};  // old bytes first
+  if (recovery_.next_to_resend(mss_)) return {};  // old bytes first
 
   // RFC 5681 §4.1: after an idle time longer than the RTO the congestion window begins anew.
   if (snd_.una == snd_.nxt && snd_.nxt > SeqPos{1} && now - last_sent_ > rtt_.rto()) congestion_.on_idle();
@@ -240,14 +258,12 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
   if (again) {
     ++resent_;
     env_.counters.add(Counter::tcp_retransmits);
-    rtt_.cancel_timing();  // Karn (RFC 6298 §3): whose answer the next ACK is, nobody can tell
   }
   switch (plan.kind) {
     case Kind::syn:
       syn_due_ = false;
       break;
     case Kind::resend:
-      recovery_.resent(plan.end());
       break;
     case Kind::probe:
       probe_due_ = false;
@@ -266,18 +282,28 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       if (now - last_text_ < env_.config.delayed_ack) interactive_ = true;
       break;
   }
+  note_sent(plan, now);
+}
+
+// What takes sequence numbers is on record from now on.
+void Connection::note_sent(const SegmentPlan& plan, Time now) {
   if (plan.end() > snd_.nxt) {
     if (snd_.una == snd_.nxt) {
       stalled_since_ = now;
       congestion_.on_transmit_start(now);
     }
+    recovery_.sent(snd_.nxt, plan.end(), mss_, {}, now);
     snd_.nxt = plan.end();
-    if (!again && !rtt_.timing()) rtt_.start_timing(plan.end(), now);
+  } else {
+    recovery_.resent(plan.seq, plan.end(), mss_, {}, now);
+  }
+  if (plan.tail_probe) {
+    tail_probe_due_ = false;
+    recovery_.probe_sent(snd_.nxt, plan.kind == SegmentPlan::Kind::resend);
   }
   congestion_.on_sent(plan.length);
   last_sent_ = now;
-  // RFC 6298 §5.1: the timer runs while anything is unacknowledged.
-  if (!timers_.running(TcpTimer::rto) && !must_probe()) set_timer(TcpTimer::rto, rtt_.rto(), now);
+  arm_loss_timer_for(plan, now);
 }
 
 // <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>: acceptable to any peer whose state agrees with ours (RFC 9293 §3.10.5).

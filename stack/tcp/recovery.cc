@@ -1,64 +1,120 @@
+// What is sent, and what an ACK tells of it. What follows from that is in recovery_steps.cc.
 #include "stack/tcp/recovery.h"
 
 #include <algorithm>
 
 namespace limpid {
 
-Loss Recovery::on_duplicate_ack(SeqPos una, SeqPos nxt) {
-  if (phase_ == Phase::fast) {
+SackScoreboard& Recovery::board() {
+  if (!board_) board_ = std::make_unique<SackScoreboard>();
+  return *board_;
+}
+
+void Recovery::sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
+  board().sent(seq, end, mss, stamp, now);
+}
+
+void Recovery::resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
+  if (!board_) return;  // the SYN,ACK of a half-open entry, which was sent before we were there
+  urgent_ = false;
+  if (first_resent_ == kNever) first_resent_ = now;
+  unproven_ += static_cast<uint32_t>(end - seq);
+  resent_any_ = true;
+  board_->resent(seq, end, mss, stamp, now);
+}
+
+std::optional<SentRange> Recovery::next_to_resend(uint32_t mss) {
+  if (!board_ || frto_ == Frto::second_ack) return {};  // RFC 5682: new data is what tells
+  if (board_->lost().bytes == 0) return {};
+  return board_->next_to_resend(mss);
+}
+
+uint32_t Recovery::in_flight(uint32_t mss) const {
+  return board_ ? board_->in_flight() - duplicates_in_flight(mss) : 0;
+}
+
+// Without SACK each duplicate ACK says that some segment has left the network (RFC 5681 §3.2): never the first one, nor
+// what is known to be lost.
+uint32_t Recovery::duplicates_in_flight(uint32_t mss) const {
+  if (duplicates_ == 0) return 0;
+  const uint32_t all = board_->outstanding().bytes;
+  const uint32_t missing = std::max(board_->lost().bytes, std::min(mss, all));
+  return std::min({duplicates_ * mss, all - missing, board_->in_flight()});
+}
+
+// --- an ACK
+// ------------------------------------------------------------------------------------------------------------
+
+AckNews Recovery::read(const AckInput& in, Duration min_rtt) {
+  AckNews news{.now = in.now, .min_rtt = min_rtt, .echo_ms = in.echo_ms, .high_seq = high_seq_};
+  const SeqPos una_before = board_ ? board_->first().seq : in.ack;
+  if (is_dsack(in)) {
+    news.dsack = true;
+    note_dsack(in, una_before);
+  }
+  if (!board_) return news;
+  news.fack = std::max(rack_.fack(), una_before);
+  board_->acked(in.ack, in.mss, news);
+  read_blocks(in, news);
+  if (!sack_) count_duplicates(in, news);
+  if (news.reordered) {
+    const int64_t distance = (news.fack - *news.reordered + in.mss - 1) / in.mss;
+    reordering_ = std::max(reordering_, static_cast<uint16_t>(std::min<int64_t>(distance, kMostReordering)));
+  }
+  if (board_->empty()) board_.reset();
+  return news;
+}
+
+// Blocks in ascending order, so that what one ACK reports does not look as if it had arrived out of order. A block
+// outside of what is outstanding is believed by nobody (RFC 2018 §3, RFC 6675 §4).
+void Recovery::read_blocks(const AckInput& in, AckNews& news) {
+  std::array<SackRange, 4> sorted = in.sack;
+  const std::span<SackRange> blocks(sorted.data(), std::min(in.sack_count, sorted.size()));
+  std::ranges::sort(blocks, {}, &SackRange::left);
+  for (const SackRange& b : blocks) {
+    if (b.left < in.ack || b.right <= b.left || b.right > in.nxt) continue;
+    board_->sacked(b.left, b.right, in.mss, news);
+  }
+}
+
+// RFC 2883 §4: the first block reports a duplicate if the cumulative ACK covers it, or if the second contains it.
+bool Recovery::is_dsack(const AckInput& in) const {
+  if (in.sack_count == 0 || in.stale) return false;
+  const SackRange& b = in.sack[0];
+  if (b.right <= b.left || b.right > in.nxt || b.left < in.ack - int64_t{in.max_window}) return false;
+  if (b.left < in.ack) return true;
+  return in.sack_count > 1 && b.left >= in.sack[1].left && b.right <= in.sack[1].right;
+}
+
+// A retransmission that arrived twice was not needed. What the path itself duplicated is taken for one too, as
+// anywhere: therefore only what lies behind undo_from_ counts.
+void Recovery::note_dsack(const AckInput& in, SeqPos una_before) {
+  const SackRange& b = in.sack[0];
+  if (undo_from_ == kNone || b.right <= undo_from_) return;
+  if (b.right > una_before) {  // not acknowledged yet: the scoreboard knows whether it was resent at all
+    const SendRecord* r = board_ ? board_->find(b.left) : nullptr;
+    if (r && !r->retransmitted()) return;
+  }
+  unproven_ -= std::min(unproven_, static_cast<uint32_t>(b.right - b.left));
+}
+
+// RFC 5681 §3.2 counts them; an ACK that moves on fills one hole, and takes back the others that it covers.
+void Recovery::count_duplicates(const AckInput& in, AckNews& news) {
+  // Without SACK nobody can say whether it was the original or the retransmission that filled the hole.
+  if (news.resent_acked) news.original_delivered = false;
+  if (!news.advanced()) {
+    if (!in.duplicate) return;
     ++duplicates_;
-    return Loss::more_duplicates;
+    news.delivered = in.mss;
+    return;
   }
-  if (++duplicates_ != 3) return Loss::none;
-  // RFC 6582 §3.2 (1): the ACK must cover more than `recover`, or these are echoes of an earlier recovery's resends.
-  // RFC 6582 §4.1 would tell more cases apart; the timeout repairs those.
-  if (una <= recover_) return Loss::none;
-  phase_ = Phase::fast;
-  recover_ = nxt;
-  resend_one_ = true;
-  return Loss::fast_retransmit;
-}
-
-Loss Recovery::on_new_ack(SeqPos una) {
-  duplicates_ = 0;
-  resend_one_ = false;
-  if (walking()) {
-    resend_ = std::max(resend_, una);
-    if (una >= recover_) phase_ = Phase::open;
-    return Loss::none;
+  const uint32_t known = std::min(duplicates_ * in.mss, news.acked);
+  news.delivered = std::max(news.acked - known, std::min(in.mss, news.acked));
+  if (state_ != CaState::recovery || in.ack >= high_seq_) {
+    duplicates_ = 0;
+    return;
   }
-  if (phase_ != Phase::fast) return Loss::none;
-  if (una < recover_) {
-    resend_one_ = true;
-    return Loss::partial_ack;
-  }
-  phase_ = Phase::open;
-  return Loss::recovered;
-}
-
-// RFC 6582 §3.2 (4): `recover` is the highest sequence number sent, and fast recovery ends.
-void Recovery::walk(Phase why, SeqPos una, SeqPos nxt) {
-  phase_ = why;
-  duplicates_ = 0;
-  resend_one_ = false;
-  resend_ = una;
-  recover_ = nxt;
-}
-
-void Recovery::resent(SeqPos end) {
-  if (resend_one_) {
-    resend_one_ = false;
-  } else {
-    resend_ = end;
-  }
-}
-
-uint32_t Recovery::in_flight(SeqPos una, SeqPos nxt) const {
-  if (walking()) {
-    const SeqPos from = std::max(resend_, una);
-    return static_cast<uint32_t>((from - una) + (nxt - std::max(from, recover_)));
-  }
-  return static_cast<uint32_t>(nxt - una);
+  duplicates_ -= std::min(duplicates_, std::max(news.acked_segments, 1u) - 1);
 }
 
 }  // namespace limpid

@@ -1,59 +1,173 @@
-// Which bytes are lost: duplicate ACKs and NewReno's recovery point (RFC 5681 §3.2, 6582), and what a timeout condemns
-// (6298).
+// Which bytes are lost, and what follows: the states of Linux's sender, over the scoreboard.
 //
-//   una                       resend                        nxt
-//    | sent again, or in flight  | presumed lost, to be sent again |
+//             SACK, or a duplicate ACK            something is lost
+//     Open ------------------------> Disorder ----------------------> Recovery      high_seq = SND.NXT
+//      ^  \                             |                                |
+//      |   \ ECN, or a probe that       |        the timer expires       |
+//      |    \ repaired a loss: CWR      +---------------> Loss <---------+
+//      |                                                   |
+//      +--------------- SND.UNA reaches high_seq, or it was all for nothing (undo) ---------------
 //
-// In fast recovery one segment at `una` is resent for the third duplicate ACK and for each partial ACK. After a
-// timeout everything up to `nxt` is presumed lost, and `resend` walks through it as the window allows.
+//   read()      what an ACK tells the scoreboard         conclude()  what follows from it, one step of the RFCs a
+//   function of recovery_steps.cc; undo (RFC 4015, DSACK) and F-RTO (RFC 5682) in recovery_undo.cc and
+//   recovery_timeout.cc
+//
+// How much may go is not decided here: conclusions are told to Congestion by the connection.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
 
-#include "stack/tcp/seq.h"
+#include "stack/config.h"
+#include "stack/tcp/ca_state.h"
+#include "stack/tcp/rack.h"
+#include "stack/tcp/rtt.h"
+#include "stack/tcp/sack_scoreboard.h"
+#include "stack/tcp/tail_loss_probe.h"
 
 namespace limpid {
 
-enum class Loss : uint8_t { none, fast_retransmit, more_duplicates, partial_ack, recovered };
+struct SackRange {
+  SeqPos left;
+  SeqPos right;
+};
+
+// What recovery has to know of a segment, and of the sender.
+struct AckInput {
+  SeqPos ack;
+  SeqPos nxt;
+  uint32_t mss = 0;
+  uint32_t max_window = 0;           // the largest that the peer ever offered
+  bool duplicate = false;            // in the sense of RFC 5681 §2
+  bool stale = false;                // the segment acknowledges less than SND.UNA, which `ack` says in its place
+  bool new_data_may_go = false;      // there is some, and the peer's window takes it
+  std::optional<int64_t> echo_ms{};  // when the stamp that TSecr echoes was made, on our clock
+  std::array<SackRange, 4> sack{};
+  size_t sack_count = 0;
+  Time now{};
+};
+
+// What follows from an ACK or a timer, in the order in which congestion control is to be told.
+struct Conclusions {
+  std::optional<Rule> undone;   // the last reduction was for nothing
+  bool recovered = false;       // SND.UNA reached high_seq
+  bool probe_repaired = false;  // a loss that the probe repaired before anybody noticed
+  std::optional<Rule> entered;  // fast recovery begins
+  bool reduce = false;          // and it is the first to reduce the window
+  uint32_t lost = 0;            // bytes newly marked lost
+  SeqPos lost_from;
+  bool retransmission_lost = false;
+  std::optional<Duration> reordering_timer;
+};
 
 class Recovery {
  public:
-  enum class Phase : uint8_t {
-    open,     // nothing is believed lost
-    fast,     // fast recovery
-    timeout,  // after a retransmission timeout
-    window,   // after a zero window that refused what we had sent
-  };
+  // --- sending ---
+  void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
+  void resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
+  void probe_sent(SeqPos nxt, bool retransmission) { probe_.on_sent(nxt, retransmission); }
 
-  Phase phase() const { return phase_; }
-  uint32_t duplicate_acks() const { return duplicates_; }
-  SeqPos recover() const { return recover_; }
+  // --- an ACK ---
+  void use_sack(bool agreed, const TcpConfig& config) {
+    sack_ = agreed;
+    use_rack_ = agreed && config.rack;
+    reordering_ = config.reordering;
+  }
+  AckNews read(const AckInput& in, Duration min_rtt);
+  Conclusions conclude(const AckInput& in, const AckNews& news, const RttEstimator& rtt);
+  void on_rtt_sample() { probe_.on_rtt_sample(); }
 
-  // The same ACK again. `una`, `nxt`: the sender's.
-  Loss on_duplicate_ack(SeqPos una, SeqPos nxt);
-  // `una` has moved on to its new value.
-  Loss on_new_ack(SeqPos una);
-  void on_timeout(SeqPos una, SeqPos nxt) { walk(Phase::timeout, una, nxt); }
+  // --- timers ---
+  Conclusions on_reordering_timeout(SeqPos una, SeqPos nxt, uint32_t mss, const RttEstimator& rtt, Time now);
+  // `first`: the first expiry for this SND.UNA.
+  Conclusions on_timeout(SeqPos una, SeqPos nxt, bool first, bool frto, const RttEstimator& rtt, Time now);
+  bool probe_worthwhile() const;  // RFC 8985 §7.2: a tail loss probe may be scheduled
   // The peer's zero window refused what lies between una and nxt: it is to be sent again, though nothing was lost.
-  void on_window_opened(SeqPos una, SeqPos nxt) { walk(Phase::window, una, nxt); }
+  void on_window_opened();
+  // ECN: the window comes down, nothing is lost. False if it already does.
+  bool enter_cwr(SeqPos nxt);
 
-  bool walking() const { return phase_ == Phase::timeout || phase_ == Phase::window; }
-  // What has to be sent again next; nothing when there is no such thing.
-  bool wants_resend() const { return resend_one_ || (walking() && resend_ < recover_); }
-  SeqPos resend_from(SeqPos una) const { return resend_one_ ? una : resend_; }
-  void resent(SeqPos end);  // that was sent, up to `end`
+  // --- what to send again ---
+  std::optional<SentRange> next_to_resend(uint32_t mss);
+  SentRange last_segment(uint32_t mss) const { return board_->last_segment(mss); }
+  bool urgent() const { return urgent_; }  // the next retransmission goes whatever the window says
 
-  // Bytes believed to be in the network: all between una and nxt, less what a timeout condemned and is not resent yet.
-  uint32_t in_flight(SeqPos una, SeqPos nxt) const;
+  // --- looking in ---
+  CaState state() const { return state_; }
+  bool by_sack() const { return sack_; }
+  bool repairing() const { return state_ == CaState::recovery || state_ == CaState::loss; }
+  SeqPos high_seq() const { return high_seq_; }
+  const SackScoreboard* board() const { return board_.get(); }
+  const Rack& rack() const { return rack_; }
+  bool probe_outstanding() const { return probe_.outstanding(); }
+  uint32_t duplicate_acks() const { return duplicates_; }
+  uint32_t reordering() const { return reordering_; }  // segments
+  uint32_t in_flight(uint32_t mss) const;              // RFC 6675 §4, SetPipe
+  SackScoreboard::Tally outstanding() const { return board_ ? board_->outstanding() : SackScoreboard::Tally{}; }
+  SackScoreboard::Tally sacked() const { return board_ ? board_->sacked() : SackScoreboard::Tally{}; }
+  SackScoreboard::Tally lost() const { return board_ ? board_->lost() : SackScoreboard::Tally{}; }
+  SackScoreboard::Tally retransmitted() const { return board_ ? board_->retransmitted() : SackScoreboard::Tally{}; }
 
  private:
-  void walk(Phase why, SeqPos una, SeqPos nxt);
+  // RFC 5682: what the ACKs after a timeout are waited for.
+  enum class Frto : uint8_t { off, first_ack, second_ack };
 
-  Phase phase_ = Phase::open;
-  uint32_t duplicates_ = 0;
-  SeqPos recover_{-1};  // RFC 6582: an ACK must cover more than this before a new fast retransmit
-  SeqPos resend_;
-  bool resend_one_ = false;
+  // read
+  void read_blocks(const AckInput& in, AckNews& news);
+  bool is_dsack(const AckInput& in) const;
+  void note_dsack(const AckInput& in, SeqPos una_before);
+  void count_duplicates(const AckInput& in, AckNews& news);
+  uint32_t duplicates_in_flight(uint32_t mss) const;
+
+  // conclude: recovery_steps.cc
+  void heed_probe(const AckInput& in, const AckNews& news, Conclusions& c);
+  bool leave(const AckInput& in, const AckNews& news, Conclusions& c);
+  bool in_recovery(const AckInput& in, const AckNews& news, Conclusions& c);
+  bool in_loss(const AckInput& in, const AckNews& news, Conclusions& c);
+  void find_losses(const AckInput& in, const AckNews& news, const RttEstimator& rtt, Conclusions& c);
+  void find_losses_by_time(const RttEstimator& rtt, Time now, Conclusions& c);
+  void find_losses_by_count(const AckInput& in, Conclusions& c);
+  void find_losses_without_sack(const AckInput& in, const AckNews& news, Conclusions& c);
+  void enter(const AckInput& in, Rule why, Conclusions& c);
+  void keep_open();
+  Rule why_lost() const;
+
+  // recovery_undo.cc
+  void begin_undo(SeqPos una);
+  bool retransmissions_were_spurious(const AckInput& in) const;
+  bool original_came_late(const AckInput& in) const;
+  void undo(Rule why, Conclusions& c);
+  bool undo_by_dsack(Conclusions& c);
+  bool undo_partial(const AckInput& in, Conclusions& c);
+
+  // recovery_timeout.cc
+  bool frto_step(const AckInput& in, const AckNews& news, Conclusions& c);
+
+  SackScoreboard& board();
+
+  static constexpr SeqPos kNone{-1};
+  static constexpr uint16_t kDupThresh = 3;         // of RFC 5681, 6675 and 8985
+  static constexpr uint16_t kMostReordering = 300;  // Linux tcp_max_reordering
+
+  std::unique_ptr<SackScoreboard> board_;  // while something is unacknowledged
+  SeqPos high_seq_ = kNone;                // RecoveryPoint of RFC 6675, recover of RFC 6582
+  SeqPos undo_from_ = kNone;               // SND.UNA when the window was reduced; none: nothing to undo
+  Time first_resent_ = kNever;             // RetransmitTS of RFC 4015 §3.2
+  Rack rack_;
+  TailLossProbe probe_;
+  uint32_t unproven_ = 0;    // bytes resent since, that no DSACK has shown to be needless
+  uint32_t duplicates_ = 0;  // duplicate ACKs, without SACK
+  uint16_t reordering_ = kDupThresh;
+  CaState state_ = CaState::open;
+  Frto frto_ = Frto::off;
+  bool resent_any_ = false;  // since undo_from_
+  bool urgent_ = false;
+  bool sack_ = false;
+  bool use_rack_ = false;
 };
 
 }  // namespace limpid

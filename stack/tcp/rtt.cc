@@ -3,10 +3,9 @@
 namespace limpid {
 
 // RFC 6298 §2.2 and §2.3, in their order: RTTVAR uses the SRTT of before.
-void RttEstimator::sample(Duration rtt) {
+void RttEstimator::sample(Duration rtt, Time now) {
   rtt = std::max(rtt, Duration{1});
-  latest_ = rtt;
-  min_ = min_ == Duration{} ? rtt : std::min(min_, rtt);
+  note(rtt, now);
   if (!has_sample()) {
     srtt_ = rtt;
     rttvar_ = rtt / 2;
@@ -21,11 +20,18 @@ void RttEstimator::sample(Duration rtt) {
   rto_ = std::clamp(srtt_ + std::max({granularity_, 4 * rttvar_, minimum_}), minimum_, maximum_);
 }
 
-bool RttEstimator::on_ack(SeqPos una, Time now) {
-  if (!timing_ || una < timed_end_) return false;
-  timing_ = false;
-  sample(now - timed_at_);
-  return true;
+// RFC 8985 §6.2 step 1: a windowed minimum; Linux tcp_min_rtt_wlen is 300 s.
+void RttEstimator::note(Duration rtt, Time now) {
+  rtt = std::max(rtt, Duration{1});
+  latest_ = rtt;
+  constexpr Duration kWindow = 150s;
+  if (min_ == Duration{} || now - window_start_ >= kWindow) {
+    min_before_ = now - window_start_ < 2 * kWindow ? min_ : Duration{};
+    min_ = rtt;
+    window_start_ = now;
+    return;
+  }
+  min_ = std::min(min_, rtt);
 }
 
 }  // namespace limpid

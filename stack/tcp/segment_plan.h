@@ -24,7 +24,8 @@ struct SegmentPlan {
   uint32_t length = 0;  // octets of text
   bool fin = false;
   bool push = false;
-  uint32_t burst = 0;  // segments that go out together with this one, which may be any of them
+  uint32_t burst = 0;       // segments that go out together with this one, which may be any of them
+  bool tail_probe = false;  // of RFC 8985 §7: goes whatever the congestion window says
   Rule why = Rule::none;
 
   explicit operator bool() const { return kind != Kind::none; }

@@ -9,6 +9,7 @@
 #include "stack/congestion_choice.h"
 #include "stack/net/port_table.h"
 #include "stack/socket_id.h"
+#include "stack/tcp/ca_state.h"
 #include "stack/tcp/limited_time.h"
 #include "stack/tcp/state.h"
 #include "stack/wire/address.h"
@@ -86,9 +87,15 @@ struct TcpStatus {
   uint64_t segments_in = 0;
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
-  LimitedTime limited;       // since the connection stands
-  bool in_recovery = false;  // fast recovery
-  bool in_loss = false;      // after a timeout
+  LimitedTime limited;  // since the connection stands
+  CaState congestion_state = CaState::open;
+  uint32_t unacked_segments = 0;  // sent and not acknowledged
+  uint32_t sacked_segments = 0;   // of these, SACKed; without SACK the duplicate ACKs
+  uint32_t lost_segments = 0;     // of these, believed lost
+  uint32_t resent_segments = 0;   // of these, sent again and believed in the network
+  uint32_t reordering = 3;        // segments that may overtake another before it counts as lost
+  bool in_recovery = false;       // fast recovery
+  bool in_loss = false;           // after a timeout
   Time opened{};
   Time last_received{};
   Time last_sent{};

@@ -19,6 +19,12 @@ void Connection::on_timer(Time now) {
       case TcpTimer::rto:
         on_retransmission_timeout(now);
         break;
+      case TcpTimer::reordering:
+        on_reordering_timeout(now);
+        break;
+      case TcpTimer::tail_probe:
+        on_tail_probe_timeout(now);
+        break;
       case TcpTimer::delayed_ack:
         want_ack(Rule::tcp_ack_timer);
         interactive_ = false;  // the user's answer did not come in time
@@ -56,18 +62,26 @@ void Connection::on_retransmission_timeout(Time now) {
   }
   const bool first = timeouts_++ == 0;
   rtt_.back_off();
-  rtt_.cancel_timing();
   if (!synchronized(state_)) {
     syn_due_ = true;
   } else {
-    env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_retransmit_timeout, number_, now,
-                     {snd_.una.low(), in_flight()});
-    congestion_.on_loss({.kind = LossKind::timeout, .flight_size = in_flight(), .first = first, .now = now});
-    ecn_.on_reduced(snd_.nxt);
-    recovery_.on_timeout(snd_.una, snd_.nxt);
-    trace_metrics(Rule::tcp_retransmit_timeout, now);
+    presume_lost(first, now);
   }
-  set_timer(TcpTimer::rto, rtt_.rto(), now);
+  run_loss_timer(TcpTimer::rto, rtt_.rto(), now);
+}
+
+void Connection::presume_lost(bool first, Time now) {
+  const auto flight_size = static_cast<uint32_t>(snd_.nxt - snd_.una);
+  const CaState before = recovery_.state();
+  const Conclusions c = recovery_.on_timeout(snd_.una, snd_.nxt, first, env_.config.frto, rtt_, now);
+  env_.tracer.emit(EventKind::recovery_packet_lost, Rule::tcp_retransmit_timeout, number_, now,
+                   {snd_.una.low(), c.lost});
+  if (env_.tracer.on() && recovery_.state() != before)
+    env_.tracer.emit(EventKind::recovery_congestion_state_updated, Rule::tcp_retransmit_timeout, number_, now,
+                     {static_cast<uint32_t>(before), static_cast<uint32_t>(recovery_.state())});
+  congestion_.on_loss({.kind = LossKind::timeout, .flight_size = flight_size, .first = c.reduce, .now = now});
+  ecn_.on_reduced(snd_.nxt);
+  trace_metrics(Rule::tcp_retransmit_timeout, now);
 }
 
 // Either the peer's window is zero and is to be probed (RFC 9293 §3.8.6.1), or a small segment waited long enough
@@ -125,8 +139,8 @@ void Connection::adjust_timers(Time now) {
   if (synchronized(state_)) {
     const bool probing = must_probe();
     const bool outstanding = snd_.una < snd_.nxt;
-    if (probing || !outstanding) cancel_timer(TcpTimer::rto, now);
-    if (outstanding && !probing && !timers_.running(TcpTimer::rto)) set_timer(TcpTimer::rto, rtt_.rto(), now);
+    if (probing || !outstanding) cancel_loss_timers(now);
+    if (outstanding && !probing && !loss_timer_running()) set_timer(TcpTimer::rto, rtt_.rto(), now);
 
     // Something small waits, nothing is under way whose ACK could release it, and the window is not zero.
     const bool held_back = !probing && !outstanding && unsent() > 0 && !override_due_;

@@ -28,21 +28,12 @@ void Connection::note_timestamp(const Segment& s, Time now) {
   if (s.stamped() && s.may_be_echoed) recent_.take_if_newer(s.ts_value(), now);
 }
 
-// At most one sample a round trip, as the weights of RFC 6298 want it (§4.2): of the segment that is being timed, and
-// where Karn forbids that, because something was sent twice, of the transmission that the peer echoes (§4.1). Only for
-// an ACK of something new; never of the handshake, whose own rule is RFC 6298 §5.7.
-bool Connection::sample_rtt(const Segment& s, Time now) {
-  if (rtt_.on_ack(s.ack, now)) {
-    echo_sampled_to_ = snd_.nxt;
-    return true;
-  }
-  if (rtt_.timing() || !s.stamped() || s.ack <= echo_sampled_to_) return false;
-  const Duration echoed = 1ms * (TimestampClock::value(timestamp_offset_, now) - s.ts_echo());
-  if (echoed > now - opened_ + 1ms) return false;  // no timestamp of ours
-  rtt_.sample(std::max<Duration>(echoed, 1ms));
-  echo_sampled_to_ = snd_.nxt;
-  trace_metrics(Rule::tcp_rtt_echo, now);
-  return true;
+// The time on our clock at which the stamp was made that TSecr echoes; none if it cannot be one of this connection.
+std::optional<int64_t> Connection::echoed_at(uint32_t echo, Time now) const {
+  const uint32_t age = TimestampClock::value(timestamp_offset_, now) - echo;
+  const int64_t at = to_ms(now.time_since_epoch()) - int64_t{age};
+  if (at < to_ms(opened_.time_since_epoch())) return {};
+  return at;
 }
 
 }  // namespace limpid

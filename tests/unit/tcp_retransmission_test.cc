@@ -32,7 +32,7 @@ std::vector<Duration> gaps(const std::vector<TcpDialogue::Sent>& sent) {
 TEST(RttEstimator, TheFirstSampleSetsAll) {
   RttEstimator rtt{TcpConfig{}};
   EXPECT_EQ(rtt.rto(), 1s);
-  rtt.sample(2s);
+  rtt.sample(2s, {});
   EXPECT_EQ(rtt.srtt(), 2s);
   EXPECT_EQ(rtt.rttvar(), 1s);
   EXPECT_EQ(rtt.rto(), 6s);
@@ -44,7 +44,7 @@ TEST(RttEstimator, LaterSamplesMoveTheVarianceFirstAndThenTheMean) {
   double srtt = 0;
   double rttvar = 0;
   for (int ms : {500, 700, 300, 2000, 100, 100, 650, 651, 5000, 40}) {
-    rtt.sample(Duration{std::chrono::milliseconds(ms)});
+    rtt.sample(Duration{std::chrono::milliseconds(ms)}, {});
     const double r = ms / 1000.0;
     if (srtt == 0) {
       srtt = r;
@@ -64,14 +64,14 @@ TEST(RttEstimator, LaterSamplesMoveTheVarianceFirstAndThenTheMean) {
 // req: 6298-2.4-a
 TEST(RttEstimator, HasAFloor) {
   RttEstimator rtt{TcpConfig{}};
-  for (int i = 0; i < 50; ++i) rtt.sample(1ms);
+  for (int i = 0; i < 50; ++i) rtt.sample(1ms, {});
   EXPECT_EQ(rtt.rto(), 201ms);  // the least margin above the round trip, as on Linux
 }
 
 // req: 6298-4-a
 TEST(RttEstimator, WithoutVarianceTheRtoIsStillAboveTheRtt) {
   RttEstimator rtt{TcpConfig{}};
-  for (int i = 0; i < 200; ++i) rtt.sample(1s);
+  for (int i = 0; i < 200; ++i) rtt.sample(1s, {});
   EXPECT_LT(rtt.rttvar(), 1ms);
   EXPECT_EQ(rtt.rto(), 1s + 200ms);
 }

@@ -106,7 +106,7 @@ TEST(TcpTimestamps, EverySegmentCarriesThemOnceAgreedOn) {
   t.pass(12s);  // a keep-alive
   t.peer("P. 1:11(10) ack 1 ts 101");
   t.pass(50ms);     // a delayed ACK
-  t.send(id, 100);  // text, and the same again
+  t.send(id, 100);  // text, and the same again: a tail loss probe, then the timer
   t.pass(2s);
   t.peer(". 11:11(0) ack 101 win 0 ts 200");
   t.send(id, 1);
@@ -119,7 +119,8 @@ TEST(TcpTimestamps, EverySegmentCarriesThemOnceAgreedOn) {
     words.push_back(s.words);
   }
   EXPECT_EQ(words, (std::vector<std::string>{". 0:0(0) ack 1", ". 1:1(0) ack 11", "P. 1:101(100) ack 11",
-                                             "P. 1:101(100) ack 11", ". 101:102(1) ack 11", "F. 102:102(0) ack 11"}));
+                                             "P. 1:101(100) ack 11", "P. 1:101(100) ack 11", ". 101:102(1) ack 11",
+                                             "F. 102:102(0) ack 11"}));
 }
 
 // §3.2 says SHOULD of a RST. One that answers a segment of no connection has nothing to say (docs/deviations.md).

@@ -45,7 +45,7 @@ TEST(TraceText, StatesTimersAddressesAndReasonsAreNamed) {
                             {0x0a4d0001, 0x0a4d0002, 17, 40, static_cast<uint32_t>(Counter::ip4_drop_bad_checksum)})),
       "source 10.77.0.1 destination 10.77.0.2 protocol 17 len 40 reason header checksum does not verify");
   EXPECT_EQ(describe_fields(event(EventKind::recovery_congestion_state_updated, Rule::none, {0, 1})),
-            "old open new fast recovery");
+            "old open new disorder");
   EXPECT_EQ(describe_fields(event(EventKind::tcp_connection_closed, Rule::none, {0, 4})), "state CLOSED error reset");
 }
 

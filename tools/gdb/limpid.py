@@ -250,11 +250,11 @@ def connection_page(c):
     ssthresh = int(c["congestion_"]["ssthresh_"])
     lines.append("  cwnd %d  ssthresh %s  %s  recover %d  duplicate ACKs %d" % (
         int(c["congestion_"]["cwnd_"]), "not set" if ssthresh == 2 ** 32 - 1 else ssthresh,
-        str(recovery["phase_"]).split("::")[-1], pos(recovery["recover_"]), int(recovery["duplicates_"])))
+        str(recovery["state_"]).split("::")[-1], pos(recovery["high_seq_"]), int(recovery["duplicates_"])))
     lines.append("  SRTT %s  RTTVAR %s  RTO %s  timeouts in a row %d" % (
         duration(nanoseconds(rtt["srtt_"])), duration(nanoseconds(rtt["rttvar_"])), duration(nanoseconds(rtt["rto_"])), int(c["timeouts_"])))
-    names = ["rto", "delayed ACK", "persist", "keep-alive", "FIN-WAIT-2"]
-    times = [nanoseconds(c["timers_"]["at_"]["_M_elems"][i]) for i in range(5)]
+    names = ["rto", "reordering", "tail probe", "delayed ACK", "persist", "keep-alive", "FIN-WAIT-2"]
+    times = [nanoseconds(c["timers_"]["at_"]["_M_elems"][i]) for i in range(7)]
     running = ["%s at t=%.6f s" % (n, t / 1e9) for n, t in zip(names, times) if t != NEVER]
     lines.append("  timers   " + (", ".join(running) or "none"))
     owed = [what for what, member in (("an ACK", "ack_now_"), ("a SYN", "syn_due_"), ("a window probe", "probe_due_"),
