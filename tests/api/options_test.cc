@@ -1,4 +1,6 @@
 // getsockopt and setsockopt, fcntl and ioctl.
+#include <cstring>
+
 #include "tests/api/worlds.h"
 
 namespace limpid::api {
@@ -197,6 +199,50 @@ TEST_P(Options, CountTheUnacknowledged) {
     EXPECT_LT(queued, 100'000);
     calls.close(client);
     calls.close(server);
+  });
+}
+
+// TCP_INQ: recvmsg tells what is left to read behind what it returned.
+TEST_P(Options, WhatIsLeftToReadComesAsAControlMessage) {
+  run([&] {
+    const auto [client, server] = pair();
+    EXPECT_EQ(set(server, IPPROTO_TCP, TCP_INQ, 1), 0);
+    EXPECT_EQ(calls.send(client, "0123456789", 10, 0), 10);
+    char text[10] = {};
+    EXPECT_EQ(calls.recv(server, text, 10, MSG_PEEK | MSG_WAITALL), 10);  // all of it is there
+    iovec piece{.iov_base = text, .iov_len = 4};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    EXPECT_EQ(calls.recvmsg(server, &message, 0), 4);
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    ASSERT_NE(header, nullptr);
+    EXPECT_EQ(header->cmsg_level, IPPROTO_TCP);
+    EXPECT_EQ(header->cmsg_type, TCP_CM_INQ);
+    int left = 0;
+    std::memcpy(&left, CMSG_DATA(header), sizeof left);
+    EXPECT_EQ(left, 6);
+    calls.close(client);
+    calls.close(server);
+  });
+}
+
+TEST_P(Options, UnsentLowWaterAndMemoryAreTold) {
+  run([&] {
+    const int fd = tcp();
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 0);
+    EXPECT_EQ(set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 4000), 0);
+    EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 4000);
+    uint32_t memory[9] = {};  // SK_MEMINFO_VARS
+    socklen_t length = sizeof memory;
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length), 0);
+    EXPECT_EQ(length, sizeof memory);
+    EXPECT_EQ(static_cast<int>(memory[1]), get(fd, SOL_SOCKET, SO_RCVBUF));
+    EXPECT_EQ(static_cast<int>(memory[3]), get(fd, SOL_SOCKET, SO_SNDBUF));
+    calls.close(fd);
   });
 }
 
