@@ -12,7 +12,7 @@
 namespace limpid::apps {
 
 struct LabOptions {
-  uint64_t seed = 1069;     // a data segment, an ACK and a retransmission are lost
+  uint64_t seed = 1884;     // a data segment, an ACK and a retransmission are lost
   double delay_ms = 40;     // one way
   double loss_percent = 1;  // each way
   double rate_mbit = 10;    // each way; 0: no limit

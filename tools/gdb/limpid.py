@@ -236,7 +236,7 @@ def connection_line(c):
     readable = int(c["rcv_"]["queue_"]["next_"]) - int(c["rcv_"]["queue_"]["read_position_"])
     return "#%d %-12s %s <-> %s  una %d nxt %d wnd %d cwnd %d  to read %d, to send %d" % (
         int(c["number_"]), state(c["state_"]), endpoint(tuple_["local"]), endpoint(tuple_["remote"]), pos(snd["una"]),
-        pos(snd["nxt"]), int(snd["wnd"]), int(c["congestion_"]["cwnd_"]), readable, queued)
+        pos(snd["nxt"]), int(snd["wnd"]), int(c["congestion_"]["w_"]["cwnd"]), readable, queued)
 
 
 def connection_page(c):
@@ -247,9 +247,9 @@ def connection_page(c):
     lines.append("  send     SND.UNA %d  SND.NXT %d  SND.WND %d (largest %d)  WL1 %d  WL2 %d" % (
         pos(snd["una"]), pos(snd["nxt"]), int(snd["wnd"]), int(snd["max_wnd"]), pos(snd["wl1"]), pos(snd["wl2"])))
     lines.append("  receive  RCV.NXT %d  right edge %d  held out of order %d" % (nxt, pos(rcv["edge_"]), int(queue["out_of_order_bytes_"])))
-    ssthresh = int(c["congestion_"]["ssthresh_"])
+    ssthresh = int(c["congestion_"]["w_"]["ssthresh"])
     lines.append("  cwnd %d  ssthresh %s  %s  recover %d  duplicate ACKs %d" % (
-        int(c["congestion_"]["cwnd_"]), "not set" if ssthresh == 2 ** 32 - 1 else ssthresh,
+        int(c["congestion_"]["w_"]["cwnd"]), "not set" if ssthresh == 2 ** 32 - 1 else ssthresh,
         str(recovery["state_"]).split("::")[-1], pos(recovery["high_seq_"]), int(recovery["duplicates_"])))
     lines.append("  SRTT %s  RTTVAR %s  RTO %s  timeouts in a row %d" % (
         duration(nanoseconds(rtt["srtt_"])), duration(nanoseconds(rtt["rttvar_"])), duration(nanoseconds(rtt["rto_"])), int(c["timeouts_"])))
