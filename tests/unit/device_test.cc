@@ -289,21 +289,29 @@ TEST(Packet, AsNobodyOnAVethPair) {
         kernel_sends(ping, request.data(), request.size());
 
         // <- who has 10.77.0.2?   -> it is at our link address
-        auto arp = host.next([](ByteSpan f) { return f.size() >= 42 && load16(f, 12) == 0x0806; });
-        ASSERT_TRUE(arp);
-        arp->resize(42);
-        std::copy_n(arp->begin() + 22, 10, arp->begin() + 32);
-        store16(*arp, 20, 2);
-        store32(*arp, 28, kOurs.v4_bits());
-        for (size_t i = 0; i < 6; ++i) {
-          store8(*arp, i, kernels.bytes[i]);
-          store8(*arp, 6 + i, ours.bytes[i]);
-          store8(*arp, 22 + i, ours.bytes[i]);
-        }
-        EXPECT_EQ(host.write(*arp), Transmit::taken);
-
-        // <- echo request   -> echo reply
-        auto echo = host.next([](ByteSpan f) { return f.size() > 14 && is_ip4(f.subspan(14), IPPROTO_ICMP); });
+        const auto answer_arp = [&](ByteSpan question) {
+          Bytes arp(question.begin(), question.begin() + 42);
+          std::copy_n(arp.begin() + 22, 10, arp.begin() + 32);
+          store16(arp, 20, 2);
+          store32(arp, 28, kOurs.v4_bits());
+          for (size_t i = 0; i < 6; ++i) {
+            store8(arp, i, kernels.bytes[i]);
+            store8(arp, 6 + i, ours.bytes[i]);
+            store8(arp, 22 + i, ours.bytes[i]);
+          }
+          EXPECT_EQ(host.write(arp), Transmit::taken);
+        };
+        // <- echo request   -> echo reply. A link that is just coming up loses what is sent over it until the kernel
+        // has noticed, so each question is answered: the kernel asks again after a second.
+        unsigned asked = 0;
+        auto echo = host.next([&](ByteSpan f) {
+          if (f.size() >= 42 && load16(f, 12) == 0x0806) {
+            ++asked;
+            answer_arp(f);
+          }
+          return f.size() > 14 && is_ip4(f.subspan(14), IPPROTO_ICMP);
+        });
+        EXPECT_GE(asked, 1u);
         ASSERT_TRUE(echo);
         make_reply(MutableByteSpan(*echo).subspan(14));
         for (size_t i = 0; i < 6; ++i) std::swap((*echo)[i], (*echo)[6 + i]);
@@ -319,7 +327,8 @@ TEST(Packet, AsNobodyOnAVethPair) {
                                 (kOurs.v4_bits() & 0xffff) + 17 + 16;
         EXPECT_EQ(fold(ip.subspan(20, 16), pseudo), 0);
         EXPECT_EQ(device.counters().partial_checksum, 0u);
-        EXPECT_EQ(device.counters().frames_in, 3u) << "the request for our address, the echo request, the datagram";
+        EXPECT_EQ(device.counters().frames_in, asked + 2)
+            << "the requests for our address, the echo request, the datagram";
       },
       kNobody);
 }
