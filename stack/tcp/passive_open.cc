@@ -128,6 +128,34 @@ void Tcp::drop_half_open(HalfOpen& half) {
   half_open_.erase(half_open_.handle_at(half.demux.index));
 }
 
+// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>: where we stand, within the rate for answers to what may be forged.
+void Tcp::challenge_half_open(const HalfOpen& half, Rule why, Time now) {
+  if (!env_.challenge_acks.allow(now)) return;
+  const TcpOptions& options = listeners_.get(half.listener)->options;
+  TcpOptionSet stamps;
+  stamps.timestamps = timestamps_of(half, now);
+  send_control({.tuple = half.demux.tuple,
+                .connection = half.number,
+                .seq = Seq{half.iss.value + 1},
+                .ack = Seq{half.irs.value + 1},
+                .flags = tcp_flag::ack,
+                .window = static_cast<uint16_t>(syn_window(options, config_) >> half.agreed.receive_shift),  // scaled
+                .ttl = options.ttl,
+                .options = stamps,
+                .why = why,
+                .state = TcpState::syn_received,
+                .seq_base = half.iss,
+                .ack_base = half.irs},
+               now);
+}
+
+void Tcp::reset_half_open(HalfOpen& half, Time now) {
+  env_.counters.add(Counter::tcp_resets_received);
+  env_.tracer.emit(EventKind::tcp_state_updated, Rule::tcp_reset_taken, half.number, now,
+                   {static_cast<uint32_t>(TcpState::syn_received), static_cast<uint32_t>(TcpState::listen)});
+  drop_half_open(half);
+}
+
 // SYN-RECEIVED, in the order of RFC 9293 §3.10.7.4.
 void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
   HalfOpen& half = *half_open_.at(index);
@@ -136,36 +164,18 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, 
                 now);
   const SeqPos nxt{1};
   const SeqPos seq = unwrap(Seq{h.sequence}, half.irs, nxt);
-  const uint32_t window = syn_window(listeners_.get(half.listener)->options, config_);
+  const bool reset = h.has(tcp_flag::rst);
   const auto refuse = [&](Counter reason, Rule why) {
     drop(tuple, h, text.length, half.number, reason, why, TcpState::syn_received, now);
-  };
-  const auto acknowledge = [&](Rule why) {
-    TcpOptionSet options;
-    options.timestamps = timestamps_of(half, now);
-    send_control({.tuple = tuple,
-                  .connection = half.number,
-                  .seq = Seq{half.iss.value + 1},
-                  .ack = Seq{half.irs.value + 1},
-                  .flags = tcp_flag::ack,
-                  .window = static_cast<uint16_t>(window >> half.agreed.receive_shift),  // not a SYN: scaled
-                  .ttl = listeners_.get(half.listener)->options.ttl,
-                  .options = options,
-                  .why = why,
-                  .state = TcpState::syn_received,
-                  .seq_base = half.iss,
-                  .ack_base = half.irs},
-                 now);
   };
 
   // RFC 7323 §5.3.
   const bool stamped = half.agreed.timestamps && h.options.timestamps.has_value();
-  if (stamped && !h.has(tcp_flag::rst) && half.recent.forbids(h.options.timestamps->value, now)) {
+  if (stamped && !reset && half.recent.forbids(h.options.timestamps->value, now)) {
     refuse(Counter::tcp_drop_paws, Rule::tcp_paws);
-    if (env_.challenge_acks.allow(now)) acknowledge(Rule::tcp_paws);
-    return;
+    return challenge_half_open(half, Rule::tcp_paws, now);
   }
-  if (half.agreed.timestamps && !stamped && config_.require_timestamps && !h.has(tcp_flag::rst))
+  if (half.agreed.timestamps && !stamped && config_.require_timestamps && !reset)
     return refuse(Counter::tcp_drop_unstamped, Rule::tcp_unstamped);
   // First, the sequence number. The SYN itself, come again, means that our SYN,ACK was lost.
   if (seq == SeqPos{0} && h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::rst | tcp_flag::fin)) {
@@ -173,29 +183,21 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, 
     if (stamped) half.recent.take_if_newer(h.options.timestamps->value, now);
     return send_syn_ack(half, now);
   }
-  const bool acceptable = seq >= nxt && seq <= nxt + window;
-  if (!acceptable) {
+  if (seq < nxt || seq > nxt + syn_window(listeners_.get(half.listener)->options, config_)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
-    if (!h.has(tcp_flag::rst) && env_.challenge_acks.allow(now)) acknowledge(Rule::tcp_ack_out_of_window);
+    if (!reset) challenge_half_open(half, Rule::tcp_ack_out_of_window, now);
     return;
   }
   // Second, RST (RFC 5961 §3.2): back to LISTEN.
-  if (h.has(tcp_flag::rst)) {
-    if (seq == nxt) {
-      env_.counters.add(Counter::tcp_resets_received);
-      env_.tracer.emit(EventKind::tcp_state_updated, Rule::tcp_reset_taken, half.number, now,
-                       {static_cast<uint32_t>(TcpState::syn_received), static_cast<uint32_t>(TcpState::listen)});
-      return drop_half_open(half);
-    }
+  if (reset) {
+    if (seq == nxt) return reset_half_open(half, now);
     refuse(Counter::tcp_drop_blind_rst, Rule::tcp_reset_challenged);
-    if (env_.challenge_acks.allow(now)) acknowledge(Rule::tcp_reset_challenged);
-    return;
+    return challenge_half_open(half, Rule::tcp_reset_challenged, now);
   }
   // Fourth, SYN (RFC 5961 §4.2).
   if (h.has(tcp_flag::syn)) {
     refuse(Counter::tcp_drop_syn_in_window, Rule::tcp_syn_challenged);
-    if (env_.challenge_acks.allow(now)) acknowledge(Rule::tcp_syn_challenged);
-    return;
+    return challenge_half_open(half, Rule::tcp_syn_challenged, now);
   }
   // Fifth, ACK: it must acknowledge our SYN, or it draws <SEQ=SEG.ACK><CTL=RST>.
   if (!h.has(tcp_flag::ack)) return refuse(Counter::tcp_drop_no_ack, Rule::tcp_no_ack);

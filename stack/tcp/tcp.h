@@ -107,6 +107,8 @@ class Tcp {
   void establish(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
   void on_half_open_timer(uint32_t index, Time now);
   void drop_half_open(HalfOpen& half);
+  void reset_half_open(HalfOpen& half, Time now);
+  void challenge_half_open(const HalfOpen& half, Rule why, Time now);
   void close_listener(Handle<Listener> handle, Time now);
 
   // --- closing.cc ---

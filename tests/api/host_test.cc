@@ -234,7 +234,8 @@ TEST_P(HostTest, SignalDuringASendTellsWhatWasQueuedOrInterrupts) {
     error = errno;
     over = true;
   });
-  // Only a call that waits is interrupted, and when it waits cannot be seen from here: signals come until both have ended.
+  // Only a call that waits is interrupted, and when it waits cannot be seen from here: signals come until both have
+  // ended.
   while (!over) {
     pause(std::chrono::milliseconds(100));
     if (writer_id != pthread_t{}) pthread_kill(writer_id, SIGUSR1);
