@@ -74,18 +74,23 @@ void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, uint8_t tos,
   Segment segment = c.unwrap_segment(h, std::move(text));
   segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;
   const Verdict verdict = c.on_segment(segment, now);
-  if (verdict == Verdict::bad_ack) {  // RFC 9293 §3.5.2, group 2: <SEQ=SEG.ACK><CTL=RST>, and the state stays
-    env_.counters.add(Counter::tcp_resets_sent);
-    send_control({.tuple = c.tuple(),
-                  .connection = c.number(),
-                  .seq = Seq{h.acknowledgment},
-                  .flags = tcp_flag::rst,
-                  .why = Rule::tcp_bad_ack_reset,
-                  .state = c.state(),
-                  .seq_base = Seq{h.acknowledgment}},
-                 now);
-  }
+  if (verdict == Verdict::bad_ack) refuse(c, h, Rule::tcp_bad_ack_reset, now);  // and the state stays
+  if (verdict == Verdict::refused_text) refuse(c, h, Rule::tcp_text_refused, now);
   if (c.released()) settle(c, now);
+}
+
+// RFC 9293 §3.5.2, group 2: <SEQ=SEG.ACK><CTL=RST>. That is where the peer expects us to go on, so it believes it
+// (RFC 5961 §3.2), even if it has not seen our FIN.
+void Tcp::refuse(const Connection& c, const TcpHeader& h, Rule why, Time now) {
+  env_.counters.add(Counter::tcp_resets_sent);
+  send_control({.tuple = c.tuple(),
+                .connection = c.number(),
+                .seq = Seq{h.acknowledgment},
+                .flags = tcp_flag::rst,
+                .why = why,
+                .state = c.state(),
+                .seq_base = Seq{h.acknowledgment}},
+               now);
 }
 
 // RFC 9293 §3.10.7.1, and §3.5.2 group 1: whatever arrives for nobody draws a RST that its sender will believe, but a

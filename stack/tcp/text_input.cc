@@ -13,7 +13,8 @@ Verdict Connection::take_text(Segment& s, Time now) {
   }
   if (s.text.length > 0 && !attached_) {  // RFC 2525 §2.17: nobody will read it, and the peer must learn that
     drop(s, Counter::tcp_drop_after_close, Rule::tcp_text_refused, now);
-    abort(Rule::tcp_text_refused, now);
+    die(TcpEvent::abort, Error::none, Rule::tcp_text_refused, now);
+    rcv_.clear();
     return Verdict::refused_text;
   }
   const SeqPos fin_at = s.text_end();
