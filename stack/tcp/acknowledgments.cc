@@ -119,7 +119,8 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
   const bool coming_down = state == CaState::recovery;
   Rule why = c.undone ? *c.undone : c.recovered ? Rule::tcp_recovered : c.entered.value_or(Rule::tcp_ack_duplicate);
   if ((news.advanced() && !c.recovered) || (coming_down && news.delivered > 0)) {
-    const Rule moved = congestion_.on_ack({.newly_acked = news.acked,
+    // What SACK had reported before is no news: it made room when it was reported (as Linux counts).
+    const Rule moved = congestion_.on_ack({.newly_acked = std::min(news.acked, news.delivered),
                                            .delivered = news.delivered,
                                            .in_flight_before = before.in_flight,
                                            .in_flight = in_flight(),

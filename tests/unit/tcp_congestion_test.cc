@@ -77,6 +77,18 @@ TEST(TcpSlowStart, DividedAcksGrowItNoFaster) {
   EXPECT_EQ(f.cwnd(), 11'000u);
 }
 
+// Segments that only changed places: the ACK that ends it grows the window by what it delivers, not by what SACK had
+// reported before.
+TEST(TcpSlowStart, WhatWasSackedBeforeDoesNotCountTwice) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively(with_reno(), "win 65535 mss 1000 sackOK");
+  t.send(id, 20'000);
+  t.take_all();
+  t.peer(". 1:1(0) ack 1 sack 1001:3001");
+  t.peer(". 1:1(0) ack 3001");
+  EXPECT_EQ(t.status(id).cwnd, 11'000u);
+}
+
 // req: 5681-2-a
 TEST(TcpCongestion, NothingLeavesBeyondTheCongestionWindow) {
   Rng rng(11);
