@@ -65,7 +65,7 @@ SegmentPlan Connection::plan_range(const SentRange& range) const {
   SegmentPlan p{.kind = SegmentPlan::Kind::resend, .seq = range.seq, .why = range.why};
   p.length = static_cast<uint32_t>(std::clamp<int64_t>(std::min(data_end(), range.end) - range.seq, 0, mss_));
   p.fin = range.end > data_end() && range.seq + p.length == data_end();
-  p.push = range.seq + p.length == data_end();
+  p.push = p.length > 0 && (range.pushed || range.seq + p.length == data_end());
   return p;
 }
 
@@ -293,6 +293,7 @@ void Connection::note_sent(const SegmentPlan& plan, Time now) {
       congestion_.on_transmit_start(now);
     }
     recovery_.sent(snd_.nxt, plan.end(), mss_, {}, now);
+    if (plan.push && plan.seq + plan.length == push_at_) recovery_.pushed();
     snd_.nxt = plan.end();
   } else {
     recovery_.resent(plan.seq, plan.end(), mss_, {}, now);

@@ -16,7 +16,7 @@ void add(SackScoreboard::Tally& t, const SendRecord& r, bool in) {
 // segments must stay countable: all of `a` are full ones.
 bool alike(const SendRecord& a, const SendRecord& b, uint32_t mss) {
   if (a.sacked && b.sacked) return true;
-  return a.sacked == b.sacked && a.lost == b.lost && a.resent == b.resent && a.sent == b.sent &&
+  return !a.pushed && a.sacked == b.sacked && a.lost == b.lost && a.resent == b.resent && a.sent == b.sent &&
          a.times_sent == b.times_sent && a.lost_why == b.lost_why && a.stamp == b.stamp &&
          a.length() == a.segments * mss;
 }
@@ -45,6 +45,7 @@ bool SackScoreboard::cut(SeqPos at, uint32_t mss) {
   SendRecord left = list_[p];
   SendRecord right = left;
   left.end = right.seq = at;
+  left.pushed = false;
   left.segments = std::clamp(segments_in(left.length(), mss), 1u, left.segments);
   right.segments = std::max(right.segments - left.segments, 1u);
   store(p, left);
@@ -61,6 +62,7 @@ SackScoreboard::Pos SackScoreboard::join(Pos p, uint32_t mss) {
   SendRecord one = list_[before];
   if (!alike(one, r, mss)) return p;
   one.end = r.end;
+  one.pushed = r.pushed;
   one.segments += r.segments;
   one.sent = std::max(one.sent, r.sent);
   one.times_sent = std::max(one.times_sent, r.times_sent);
@@ -83,6 +85,12 @@ void SackScoreboard::sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliverySt
   list_.push_back(r);
   count(r, true);
   join(list_.last(), mss);
+}
+
+void SackScoreboard::pushed() {
+  SendRecord r = list_[list_.last()];
+  r.pushed = true;
+  store(list_.last(), r);
 }
 
 void SackScoreboard::resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
@@ -299,13 +307,17 @@ std::optional<SentRange> SackScoreboard::next_to_resend(uint32_t mss) {
     p = list_.next(p);
   }
   if (!list_.valid(p)) return {};
-  SentRange range{list_[p].seq, list_[p].end, list_[p].lost_why};
+  SentRange range{list_[p].seq, list_[p].end, list_[p].lost_why, list_[p].pushed};
   while (range.end - range.seq < mss) {
     p = list_.next(p);
     if (!list_.valid(p) || !list_[p].to_resend()) break;
     range.end = list_[p].end;
+    range.pushed = list_[p].pushed;
   }
-  range.end = std::min(range.end, range.seq + mss);
+  if (range.end > range.seq + mss) {
+    range.end = range.seq + mss;
+    range.pushed = false;
+  }
   return range;
 }
 
@@ -322,7 +334,7 @@ SentRange SackScoreboard::last_segment(uint32_t mss) const {
   while (list_[p].sacked && !list_.is_first(p)) p = list_.prev(p);
   const SendRecord& r = list_[p];
   const uint32_t whole = (r.length() - 1) / mss * mss;  // before the last segment of the range
-  return {r.seq + whole, r.end};
+  return {r.seq + whole, r.end, Rule::none, r.pushed};
 }
 
 // --- looking in

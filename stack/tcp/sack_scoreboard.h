@@ -23,6 +23,7 @@ struct SentRange {
   SeqPos seq;
   SeqPos end;
   Rule why = Rule::none;
+  bool pushed = false;  // a SEND ended with it
 };
 
 class SackScoreboard {
@@ -35,6 +36,7 @@ class SackScoreboard {
 
   // --- sending ---
   void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);  // SND.NXT moved
+  void pushed();  // a SEND ends with what was sent just now
   void resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
 
   // --- what the peer says ---

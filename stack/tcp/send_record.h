@@ -29,6 +29,7 @@ struct SendRecord {
   bool sacked = false;
   bool lost = false;
   bool resent = false;  // a retransmission of it is believed to be in the network
+  bool pushed = false;  // a SEND ended with it: PSH, whenever it goes again
 
   uint32_t length() const { return static_cast<uint32_t>(end - seq); }
   bool retransmitted() const { return times_sent > 1; }

@@ -161,7 +161,7 @@ TEST(TcpRetransmission, TheTimerCountsFromTheFirstSegmentThatIsOut) {
   t.pass(599ms);
   t.expect_nothing();
   t.pass(1ms);
-  t.expect(". 1:1001(1000) ack 1");
+  t.expect("P. 1:1001(1000) ack 1");  // the end of a SEND, as it was the first time
 }
 
 // req: 6298-5.2-a
@@ -220,6 +220,22 @@ TEST(TcpRetransmission, AfterATimeoutWhatIsMissingIsWalkedThroughInSlowStart) {
   t.expect_nothing();
   EXPECT_EQ(t.stack.next_deadline(), kNever);
   (void)id;
+}
+
+// PSH belongs to the end of a SEND, not to the moment at which it was sent.
+TEST(TcpRetransmission, TheEndOfAWriteCarriesPushAgain) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  t.send(id, 2000);
+  t.send(id, 1000);
+  t.send(id, 3000);
+  t.take_all();
+  t.pass(1s);
+  t.expect(". 1:1001(1000) ack 1");
+  t.peer(". 1:1(0) ack 1001");
+  EXPECT_EQ(t.take_words(), (std::vector<std::string>{"P. 1001:2001(1000) ack 1", "P. 2001:3001(1000) ack 1"}));
+  t.peer(". 1:1(0) ack 3001");
+  t.expect(". 3001:4001(1000) ack 1");
 }
 
 // --- Karn
