@@ -223,6 +223,9 @@ const char* Connection::broken_invariant(Time now) const {
     return "octets are outstanding and the scoreboard is empty";
   }
   if (timers_.next_deadline() < now) return "a timer lies in the past";
+  const int running = timers_.running(TcpTimer::rto) + timers_.running(TcpTimer::reordering) +
+                      timers_.running(TcpTimer::tail_probe) + (must_probe() && timers_.running(TcpTimer::persist));
+  if (running > 1) return "two timers of loss detection run at once";
   const bool blocked = ListHook<BlockedTag>::linked();
   if (snd_.una < snd_.nxt && !blocked && !loss_timer_running() && !timers_.running(TcpTimer::persist))
     return "octets are unacknowledged and no timer runs";

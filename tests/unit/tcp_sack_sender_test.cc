@@ -1,0 +1,92 @@
+// What the sender believes of SACK blocks: RFC 2018 §5, §8; RFC 2883 §4.3.
+#include "tests/unit/recovery_flow.h"
+
+namespace limpid {
+namespace {
+
+// req: 2018-5-a
+TEST(TcpSackSender, OnlyWhatIsMissingGoesAgain) {
+  RecoveryFlow f;
+  f.fill(6000);
+  f.t.pass(100ms);
+  EXPECT_EQ(f.ack(1001, "sack 2001:6001"), Words{". 1001:2001(1000) ack 1"});
+  EXPECT_EQ(f.status().sacked_segments, 4u);
+  f.t.pass(100ms);
+  EXPECT_EQ(f.ack(7001), Words{});
+  EXPECT_EQ(f.status().total_retransmits, 1u);
+}
+
+// A receiver may forget what it reported. When it acknowledges less than it has reported for as long as an RTO, nothing
+// of its reports counts any more.
+// req: 2018-5-b, 2018-8-a
+TEST(TcpSackSender, AfterATimeoutTheFirstSegmentGoesAgainThoughItWasSacked) {
+  RecoveryFlow f;
+  f.fill(3000);
+  f.t.pass(100ms);
+  EXPECT_EQ(f.ack(1001, "sack 1001:4001"), Words{});
+  f.t.pass(1s);
+  const auto again = f.t.take();
+  EXPECT_EQ(again.words, ". 1001:2001(1000) ack 1");
+  EXPECT_EQ(again.text.substr(0, 4), "mnop");  // the octet at n is the letter (n - 1) mod 26
+  EXPECT_EQ(f.status().sacked_segments, 0u);
+  f.t.take_all();
+  EXPECT_EQ(f.ack(2001), (Words{". 2001:3001(1000) ack 1", "P. 3001:4001(1000) ack 1"}));
+  EXPECT_EQ(f.ack(4001), Words{});
+}
+
+// Text is kept until it is acknowledged, whatever was reported of it.
+// req: 2018-8-a
+TEST(TcpSackSender, WhatWasSackedAndForgottenCanStillBeSent) {
+  RecoveryFlow f;
+  f.fill(3000);
+  f.t.pass(100ms);
+  f.ack(1001, "sack 2001:3001");
+  f.t.pass(100ms);  // the reordering timer: the first goes again
+  f.t.take_all();
+  f.ack(2001);  // the first has arrived, and the second is not there any more
+  f.t.pass(2s);
+  const auto again = f.t.take();
+  EXPECT_EQ(again.words, ". 2001:3001(1000) ack 1");
+  EXPECT_EQ(again.text.substr(0, 4), "yzab");
+}
+
+// req: 2018-5-c
+TEST(TcpSackSender, BlocksThatCannotBeAreIgnored) {
+  RecoveryFlow f;
+  f.fill(5000);
+  for (const char* blocks : {"sack 3001:2001", "sack 2001:2001", "sack 5001:7001", "sack 6001:8001", "sack 9001:12001",
+                             "sack -2000000000:2001", "sack 2001:2147483000", "sack -5000:-4000"}) {
+    EXPECT_EQ(f.ack(1001, blocks), Words{}) << blocks;
+    EXPECT_EQ(f.status().sacked_segments, 0u) << blocks;
+  }
+  // One that is right between two that are not.
+  f.ack(1001, "sack 5001:9001 2001:3001 4001:3001");
+  EXPECT_EQ(f.status().sacked_segments, 1u);
+}
+
+// Timestamps prove nothing here: the needless retransmission is known by the duplicate that the receiver reports.
+// req: 2883-4.3-a
+TEST(TcpSackSender, ADuplicateIsJudgedByTheAckOfItsOwnSegment) {
+  for (bool reordered : {false, true}) {
+    RecoveryFlow f;
+    f.fill(6000);
+    const uint32_t cwnd = f.status().cwnd;
+    f.t.pass(100ms);
+    EXPECT_EQ(f.ack(1001, "sack 2001:5001"), Words{". 1001:2001(1000) ack 1"});
+    EXPECT_LT(f.status().ssthresh, cwnd);
+    if (reordered) {
+      f.ack(6001);
+      // Overtaken on its way: its block lies below SND.UNA, but beyond its own ACK. It reports no duplicate.
+      f.ack(5001, "sack 5001:6001");
+      EXPECT_LT(f.status().ssthresh, cwnd);
+    } else {
+      f.ack(5001);
+      f.ack(5001, "sack 1001:2001");  // below its own ACK: a duplicate
+      EXPECT_EQ(f.status().cwnd, cwnd);
+      EXPECT_EQ(f.status().ssthresh, UINT32_MAX);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace limpid
