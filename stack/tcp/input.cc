@@ -99,6 +99,7 @@ Verdict Connection::arrives_in_syn_sent(Segment& s, Time now) {
   }
   const AckNews news = recovery_.read(ack_input(s, false, now), rtt_.min_rtt());
   snd_.una = s.ack;
+  syn_due_ = false;  // one may still wait for the device
   if (sample_rtt(news) > Duration{}) trace_metrics(Rule::tcp_rtt, now);
   if (timeouts_ > 0) {  // RFC 6298 §5.7, RFC 5681 §3.1
     rtt_.restart_after_syn_timeout();
@@ -215,6 +216,7 @@ Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {
     drop(s, Counter::tcp_drop_bad_ack, Rule::tcp_bad_ack_reset, now);
     return Verdict::bad_ack;
   }
+  if (std::exchange(syn_due_, false)) want_ack(Rule::tcp_simultaneous_open);  // a SYN,ACK still waits for the device
   snd_.wnd = s.wnd;
   snd_.max_wnd = std::max(snd_.max_wnd, snd_.wnd);
   snd_.wl1 = s.seq;
@@ -259,6 +261,10 @@ void Connection::check_urgent(const Segment& s, Time now) {
 // Eighth, check the FIN bit: it counts once all text before it has arrived.
 void Connection::check_fin(Time now) {
   if (!rcv_.reach_fin()) return;
+  if (rcv_.queue().out_of_order_bytes() > 0) {  // behind its own FIN the peer can have sent nothing (as on Linux)
+    rcv_.drop_out_of_order();
+    sack_report_.told(rcv_.queue());
+  }
   set_state(fin_acked() && state_ == TcpState::fin_wait_1 ? TcpEvent::rcv_fin_ack : TcpEvent::rcv_fin,
             Rule::tcp_fin_received, now);
   want_ack(Rule::tcp_fin_received);
