@@ -2,84 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <optional>
+#include "drivers/quantity.h"
 
 namespace limpid {
 namespace {
-
-// A decimal number with its unit, in millionths: "0.5%" gives 500000 and "%".
-struct Quantity {
-  uint64_t millionths = 0;
-  std::string_view unit;
-};
-
-std::optional<Quantity> parse_quantity(std::string_view text) {
-  uint64_t whole = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
-  if (error != std::errc{} || whole > 1'000'000'000'000) return std::nullopt;
-  text.remove_prefix(static_cast<size_t>(end - text.data()));
-  uint64_t fraction = 0;
-  if (!text.empty() && text.front() == '.') {
-    text.remove_prefix(1);
-    uint64_t scale = 100'000;
-    for (; !text.empty() && text.front() >= '0' && text.front() <= '9'; text.remove_prefix(1), scale /= 10)
-      fraction += scale * static_cast<uint64_t>(text.front() - '0');
-  }
-  return Quantity{whole * 1'000'000 + fraction, text};
-}
-
-bool parse_share(std::string_view text, uint32_t& ppm) {
-  const auto q = parse_quantity(text);
-  if (!q) return false;
-  uint64_t value;
-  if (q->unit == "%")
-    value = q->millionths / 100;
-  else if (q->unit == "ppm")
-    value = q->millionths / 1'000'000;
-  else
-    return false;
-  if (value > 1'000'000) return false;
-  ppm = static_cast<uint32_t>(value);
-  return true;
-}
-
-bool parse_duration(std::string_view text, Duration& duration) {
-  const auto q = parse_quantity(text);
-  if (!q) return false;
-  uint64_t nanoseconds;
-  if (q->unit == "us")
-    nanoseconds = q->millionths / 1000;
-  else if (q->unit == "ms")
-    nanoseconds = q->millionths;
-  else if (q->unit == "s")
-    nanoseconds = q->millionths * 1000;
-  else
-    return false;
-  duration = Duration(static_cast<int64_t>(nanoseconds));
-  return nanoseconds <= 3'600'000'000'000;  // an hour: more is a slip of the pen
-}
-
-bool parse_rate(std::string_view text, uint64_t& rate) {
-  const auto q = parse_quantity(text);
-  if (!q) return false;
-  if (q->unit == "bit")
-    rate = q->millionths / 1'000'000;
-  else if (q->unit == "kbit")
-    rate = q->millionths / 1000;
-  else if (q->unit == "mbit")
-    rate = q->millionths;
-  else if (q->unit == "gbit")
-    rate = q->millionths * 1000;
-  else
-    return false;
-  return rate > 0;
-}
-
-bool parse_count(std::string_view text, uint32_t& count) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  return error == std::errc{} && end == text.data() + text.size() && count > 0;
-}
 
 bool parse_swallow(std::string_view text, std::vector<FaultDirection::Swallow>& swallow) {
   if (text == "icmp") {
