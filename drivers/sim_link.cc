@@ -108,6 +108,7 @@ Time SimLink::Wire::leave_queue(uint32_t size, Time now) {
   line_free_ = std::max(line_free_, now) + Duration(static_cast<int64_t>(bits * 1'000'000'000 / how_.rate));
   queue_.push_back({line_free_, size});
   queued_bytes_ += size;
+  counters.most_queued = std::max(counters.most_queued, queued_bytes_);
   return line_free_;
 }
 

@@ -104,6 +104,7 @@ struct SimLinkCounters {
   uint64_t reordered = 0;
   uint64_t duplicated = 0;
   uint64_t corrupted = 0;
+  uint64_t most_queued = 0;  // bytes that waited for the rate at once
 };
 
 class SimLink {

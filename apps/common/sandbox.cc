@@ -172,7 +172,13 @@ DeviceError explain(const Failure& failure) {
 
 // --- the cable -----------------------------------------------------------------------------------------------------
 
-IpAddress address_on(unsigned cable, uint8_t host) { return IpAddress::v4(10, 77, static_cast<uint8_t>(cable), host); }
+// 10.77.N.0/24, or another network of that size where the two sides of a wire must differ ("10.78").
+IpAddress address_on(unsigned cable, uint8_t host) {
+  const char* network = getenv(kPrivateNetworkVariable);
+  const bool named = network != nullptr && std::string_view(network).starts_with("10.");
+  const auto second = static_cast<uint8_t>(named ? std::atoi(network + 3) : 77);
+  return IpAddress::v4(10, second, static_cast<uint8_t>(cable), host);
+}
 
 constexpr int kPrefix = 24;
 // A long queue: while a debugger holds us the kernel's end keeps sending, and 500 frames fill in a moment.

@@ -19,7 +19,8 @@
 
 namespace limpid {
 
-// Set in the environment of everything that runs inside, so that programs know they may make devices.
+// Set in the environment of everything that runs inside, so that programs know they may make devices: to "1", or to the
+// first half of the cables' addresses ("10.78") where that is not 10.77.
 inline constexpr const char* kPrivateNetworkVariable = "LIMPID_PRIVATE_NETWORK";
 
 // Moves the process (which must have one thread) into user and network namespaces of its own, its user mapped to root

@@ -48,6 +48,7 @@ FILE_ROOMS = [
     (r"(include/)?limpid/", "public"),
     (r"apps/common/(open_host|sandbox)\w*\.(h|cc)$", "open_host"),
     (r"apps/sim/lab\.(h|cc)$", "open_host"),  # the same for the simulated world: hosts, link, dialogue and programs
+    (r"apps/wire/", "open_host"),  # two devices and a simulated link between them, without a stack
     (r"apps/", "apps"),
 ]
 
