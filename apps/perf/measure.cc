@@ -1,5 +1,7 @@
 #include "apps/perf/measure.h"
 
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <functional>
@@ -49,6 +51,7 @@ uint64_t receive_bulk(Socket& socket) {
 
 Socket connect_with(const SocketCalls& calls, const Plan& plan, Request request) {
   Socket socket = Socket::stream(calls);
+  choose_congestion(socket, plan.congestion);
   socket.connect(plan.server).no_delay();
   socket.send(request.encode());
   return socket;
@@ -192,6 +195,13 @@ ConnectionRate measure_connections(const SocketCalls& calls, const Plan& plan) {
     one_after_the_other();
   }
   return {.connections = done, .failed = failed, .seconds = seconds(now(calls) - start)};
+}
+
+void choose_congestion(Socket& socket, const std::string& name) {
+  if (name.empty()) return;
+  if (socket.calls().setsockopt(socket.fd(), IPPROTO_TCP, TCP_CONGESTION, name.data(),
+                                static_cast<socklen_t>(name.size())) != 0)
+    throw std::system_error(errno, std::generic_category(), "congestion control " + name);
 }
 
 void serve(Socket& listener) { serve_with_threads(listener, answer); }

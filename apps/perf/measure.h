@@ -18,6 +18,7 @@ struct Plan {
   uint32_t message_size = 64;
   unsigned streams = 1;
   unsigned warm_up = 100;  // round trips that do not count
+  std::string congestion;  // congestion control of our end, as TCP_CONGESTION names it; empty: the system's
 };
 
 struct Throughput {
@@ -44,6 +45,8 @@ Throughput measure_download(const SocketCalls& calls, const Plan& plan);
 Latency measure_ping_pong(const SocketCalls& calls, const Plan& plan);
 // Each connection: SYN to answer of one request, then a RST, so that no port is left in TIME-WAIT.
 ConnectionRate measure_connections(const SocketCalls& calls, const Plan& plan);
+
+void choose_congestion(Socket& socket, const std::string& name);
 
 // The server: one thread a connection, for ever (until the host is stopped).
 [[noreturn]] void serve(Socket& listener);

@@ -114,6 +114,7 @@ int run_perf(const Arguments& arguments, Context& context) {
   line->add_option("-P,--streams", plan.streams, "connections at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  line->add_option("--congestion", plan.congestion, "congestion control of this end: reno, cubic, bbr");
   line->add_flag("--json", options.json, "the result as JSON");
   if (const auto status = line.parse(arguments)) return *status;
 
@@ -121,6 +122,7 @@ int run_perf(const Arguments& arguments, Context& context) {
     throw std::invalid_argument("either --server or a server's address");
   if (options.server) {
     Socket listener = listen_on(*context.calls, {"", options.port});
+    choose_congestion(listener, plan.congestion);
     fmt::print(context.err, "limpid-perf: a server on port {} ({} sockets)\n", options.port, context.calls->name);
     serve(listener);
   }
