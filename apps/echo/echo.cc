@@ -1,9 +1,11 @@
 // echo: gives back what it gets (RFC 862), over TCP and UDP on one port: the protocol is part of a socket's name, so
-// TCP 7 and UDP 7 are two sockets. Two ways to serve many clients: one poll loop over all sockets, or with --threads
-// one thread a connection, which is shorter, and costs a stack for each client.
+// TCP 7 and UDP 7 are two sockets. Three ways to serve many clients: one poll loop over all sockets; with --epoll the
+// same loop, which then costs what is ready, not what there is; or with --threads one thread a connection, which is
+// shorter, and costs a stack for each client.
 #include <fmt/core.h>
 
 #include <array>
+#include <functional>
 #include <limpid/socket.hpp>
 #include <map>
 #include <vector>
@@ -53,11 +55,12 @@ void echo_datagrams(Socket& socket) {
   }
 }
 
-void accept_clients(Socket& listener, std::map<int, Client>& clients) {
+void accept_clients(Socket& listener, std::map<int, Client>& clients, const std::function<void(int)>& told = {}) {
   while (auto socket = accept_client(listener)) {
     socket->non_blocking();
     const int fd = socket->fd();
     clients.insert_or_assign(fd, Client{std::move(*socket), {}});
+    if (told) told(fd);
   }
 }
 
@@ -89,6 +92,53 @@ void serve_in_one_loop(Socket* listener, Socket* datagrams) {
         echo_datagrams(*datagrams);
       } else if (!serve_client(clients.at(ready.fd))) {
         clients.erase(ready.fd);
+      }
+    }
+  }
+}
+
+// A set of descriptors that says which of them are ready.
+class Epoll {
+ public:
+  explicit Epoll(const SocketCalls& calls) : set_(calls, Socket::check(calls.epoll_create1(0), "epoll_create1")) {}
+  void add(int fd) { control(EPOLL_CTL_ADD, fd, EPOLLIN); }
+  void change(int fd, short wanted) { control(EPOLL_CTL_MOD, fd, static_cast<uint32_t>(wanted)); }
+  std::span<const epoll_event> wait() {
+    const int ready = set_.calls().epoll_wait(set_.fd(), ready_.data(), static_cast<int>(ready_.size()), -1);
+    return {ready_.data(), static_cast<size_t>(Socket::check(ready, "epoll_wait"))};
+  }
+
+ private:
+  void control(int operation, int fd, uint32_t events) {
+    epoll_event event{.events = events, .data = {.fd = fd}};
+    Socket::check(set_.calls().epoll_ctl(set_.fd(), operation, fd, &event), "epoll_ctl");
+  }
+
+  Socket set_;
+  std::array<epoll_event, 256> ready_{};
+};
+
+void serve_with_epoll(Socket* listener, Socket* datagrams) {
+  Epoll epoll((listener != nullptr ? listener : datagrams)->calls());
+  if (listener != nullptr) listener->non_blocking();
+  for (const Socket* socket : {listener, datagrams})
+    if (socket != nullptr) epoll.add(socket->fd());
+  std::map<int, Client> clients;  // by descriptor
+  for (;;) {
+    for (const epoll_event& ready : epoll.wait()) {
+      const int fd = ready.data.fd;
+      if (listener != nullptr && fd == listener->fd()) {
+        accept_clients(*listener, clients, [&epoll](int client) { epoll.add(client); });
+      } else if (datagrams != nullptr && fd == datagrams->fd()) {
+        echo_datagrams(*datagrams);
+      } else {
+        Client& client = clients.at(fd);
+        const short wanted = client.wanted();
+        if (!serve_client(client)) {
+          clients.erase(fd);  // which closes it, and so takes it out of the set
+        } else if (client.wanted() != wanted) {
+          epoll.change(fd, client.wanted());
+        }
       }
     }
   }
@@ -129,10 +179,11 @@ int run_echo(const Arguments& arguments, Context& context) {
   CommandLine line("limpid-echo", "Gives back what it gets, over TCP and UDP (RFC 862).", context);
   uint16_t port = 7;
   std::string address;
-  bool threads = false, only_tcp = false, only_udp = false, share = false;
+  bool threads = false, epoll = false, only_tcp = false, only_udp = false, share = false;
   line->add_option("-p,--port", port, "where to listen")->capture_default_str();
   line->add_option("-a,--bind-address", address, "one local address only (default: all)");
-  line->add_flag("--threads", threads, "one thread a connection instead of one poll loop");
+  auto* threaded = line->add_flag("--threads", threads, "one thread a connection instead of one poll loop");
+  line->add_flag("--epoll", epoll, "one epoll loop instead of one poll loop")->excludes(threaded);
   auto* tcp = line->add_flag("-t,--tcp", only_tcp, "TCP only");
   line->add_flag("-u,--udp", only_udp, "UDP only")->excludes(tcp);
   line->add_flag("--share-port", share, "let others listen there too, and share the clients (SO_REUSEPORT)");
@@ -152,7 +203,8 @@ int run_echo(const Arguments& arguments, Context& context) {
              : only_tcp ? "TCP"
                         : "TCP and UDP",
              local.to_string(), calls.name);
-  (threads ? serve_threaded : serve_in_one_loop)(listener ? &*listener : nullptr, datagrams ? &*datagrams : nullptr);
+  const auto serve = threads ? serve_threaded : epoll ? serve_with_epoll : serve_in_one_loop;
+  serve(listener ? &*listener : nullptr, datagrams ? &*datagrams : nullptr);
   return 0;
 }
 

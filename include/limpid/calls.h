@@ -40,6 +40,13 @@ struct SocketCalls {
   int (*poll)(struct pollfd* fds, nfds_t count, int timeout_ms);
   int (*select)(int count, fd_set* readable, fd_set* writable, fd_set* exceptional, struct timeval* timeout);
 
+  int (*epoll_create1)(int flags);
+  int (*epoll_ctl)(int epoll_fd, int operation, int fd, struct epoll_event* event);
+  int (*epoll_wait)(int epoll_fd, struct epoll_event* events, int most, int timeout_ms);
+  int (*epoll_pwait)(int epoll_fd, struct epoll_event* events, int most, int timeout_ms, const sigset_t* mask);
+  int (*epoll_pwait2)(int epoll_fd, struct epoll_event* events, int most, const struct timespec* timeout,
+                      const sigset_t* mask);
+
   int (*getsockopt)(int fd, int level, int name, void* value, socklen_t* length);
   int (*setsockopt)(int fd, int level, int name, const void* value, socklen_t length);
   int (*getsockname)(int fd, struct sockaddr* address, socklen_t* length);

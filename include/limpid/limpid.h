@@ -1,7 +1,8 @@
 /* limpid.h: Berkeley sockets on the Limpid TCP/IP stack.
  *
  * Each lp_X has the signature, the structs, the flags, the return value and the errno values of X in <sys/socket.h>,
- * <poll.h>, <sys/select.h>, <sys/uio.h> and <unistd.h>; socket(7), ip(7), tcp(7) and udp(7) describe them. What is said
+ * <poll.h>, <sys/epoll.h>, <sys/select.h>, <sys/uio.h> and <unistd.h>; socket(7), ip(7), tcp(7), udp(7) and epoll(7)
+ * describe them. What is said
  * here is what those pages leave open, and where the two differ (docs/deviations.md has the whole list).
  *
  * Shapes and units. Lengths are bytes. Addresses are struct sockaddr_in in network order. A descriptor is a small
@@ -23,8 +24,10 @@
 #define LIMPID_LIMPID_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -70,6 +73,17 @@ int lp_shutdown(int fd, int how);
  * Both take kernel descriptors too, mixed with ours. Timeouts run on the host's clock, which a debugger stops. */
 int lp_poll(struct pollfd* fds, nfds_t count, int timeout_ms);
 int lp_select(int count, fd_set* readable, fd_set* writable, fd_set* exceptional, struct timeval* timeout);
+
+/* epoll(7), ours and the kernel's descriptors in one set. A set is itself a descriptor that can be polled, or stand in
+ * another set (five in a row: ELOOP beyond). Closing a descriptor takes it out of every set. What is told of the
+ * kernel's descriptors is the kernel's own answer, EPERM for regular files included; lp_epoll_ctl() alone of them makes
+ * a kernel descriptor, for the first that is added. */
+int lp_epoll_create1(int flags);
+int lp_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event* event);
+int lp_epoll_wait(int epoll_fd, struct epoll_event* events, int most, int timeout_ms);
+int lp_epoll_pwait(int epoll_fd, struct epoll_event* events, int most, int timeout_ms, const sigset_t* mask);
+int lp_epoll_pwait2(int epoll_fd, struct epoll_event* events, int most, const struct timespec* timeout,
+                    const sigset_t* mask);
 
 /* A kernel descriptor (an eventfd) that turns readable whenever a socket of the current host has news, for a foreign
  * event loop: wait for it, read(2) its eight bytes, then lp_poll() with timeout 0. Belongs to the host: do not close.

@@ -82,8 +82,8 @@ Wake RealWorld::wait(Waiter& waiter, Machine& machine, Time deadline, std::span<
   auto& real = static_cast<RealMachine&>(machine);
   const Sleeping sleeping(*this, waiter);
   if (waiter.heeds_stop && stops() != 0) return Wake::stopped;
-  const Wake wake =
-      kernel.empty() ? sleep_on_word(waiter, real, deadline) : sleep_in_poll(waiter, real, deadline, kernel);
+  const bool on_word = kernel.empty() && waiter.mask == nullptr;
+  const Wake wake = on_word ? sleep_on_word(waiter, real, deadline) : sleep_in_poll(waiter, real, deadline, kernel);
   return waiter.heeds_stop && stops() != 0 ? Wake::stopped : wake;
 }
 
@@ -111,7 +111,7 @@ Wake RealWorld::sleep_in_poll(Waiter& waiter, RealMachine& machine, Time deadlin
   timespec limit{};
   if (deadline != kNever)
     limit = to_timespec(std::max(Duration::zero(), machine.monotonic_at(deadline) - StackClockSource::monotonic()));
-  const int ready = ppoll(fds.data(), fds.size(), deadline != kNever ? &limit : nullptr, nullptr);
+  const int ready = ppoll(fds.data(), fds.size(), deadline != kNever ? &limit : nullptr, waiter.mask);
   if (ready < 0) return continued != continue_signals() ? Wake::raised : Wake::interrupted;
   if (ready == 0) return Wake::deadline;
   const bool woken = fds.back().revents != 0;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <poll.h>
+#include <signal.h>
 
 #include <atomic>
 #include <cstdint>
@@ -29,8 +30,9 @@ namespace limpid {
 struct Waiter {
   std::atomic<uint32_t> raised{0};  // 1: somebody called Machine::wake(); a futex word in the real world
   int event_fd = -1;                // real world: written by wake() too, when the call waits for kernel descriptors
-  bool heeds_stop = true;           // false: goes on waiting when the world is being stopped
-  Waiter* next = nullptr;           // the world's list of all waiters, under the world's own lock
+  const sigset_t* mask = nullptr;  // real world: the signals that are blocked while it sleeps (then event_fd is needed)
+  bool heeds_stop = true;          // false: goes on waiting when the world is being stopped
+  Waiter* next = nullptr;          // the world's list of all waiters, under the world's own lock
   Waiter* previous = nullptr;
   uint32_t thread = 0;  // simulated world: whose call this is
 };

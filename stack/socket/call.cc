@@ -1,23 +1,40 @@
 #include "stack/socket/call.h"
 
+#include "stack/socket/epoll_set.h"
+
 namespace limpid {
 
+namespace {
+
+// True if somebody will run because of it.
+bool wake(Machine& machine, SocketWait& wait) {
+  if (wait.entry != nullptr) return wait.entry->owner.list(machine, *wait.entry);
+  const bool asleep = wait.waiter->raised.load(std::memory_order_relaxed) == 0;
+  machine.wake(*wait.waiter);
+  return asleep;
+}
+
+}  // namespace
+
 void notify(Machine& machine, OpenSocket& socket, ReadyEvents events) {
-  for (SocketWait* wait = socket.waits; wait != nullptr; wait = wait->next)
-    if ((events & (wait->interest | kAlwaysWakes)) != 0) machine.wake(*wait->waiter);
+  const bool one_will_do = (events & kGivenUp) == 0;
+  bool taken = false;  // by one of the exclusive ones: the others need not run
+  for (SocketWait* wait = socket.waits; wait != nullptr; wait = wait->next) {
+    if ((events & (wait->interest | kAlwaysWakes)) == 0 || (wait->exclusive && taken)) continue;
+    const bool woken = wake(machine, *wait);
+    taken |= woken && wait->exclusive && one_will_do;
+  }
 }
 
 int wait_for(Host& host, Hold& hold, OpenSocket& socket, ReadyEvents interest, Time deadline) {
   if (deadline <= hold.now()) return EAGAIN;
   Waiter waiter;
-  SocketWait wait{.waiter = &waiter, .interest = interest, .next = socket.waits};
-  socket.waits = &wait;
+  SocketWait wait{.waiter = &waiter, .interest = interest};
+  socket.join(wait);
   hold.release();
   const Wake wake = host.world().wait(waiter, hold.machine(), deadline);
   hold.take();
-  SocketWait** at = &socket.waits;
-  while (*at != &wait) at = &(*at)->next;
-  *at = wait.next;
+  socket.leave(wait);
 
   if (socket.closed) return EBADF;
   if (wake == Wake::interrupted) return EINTR;

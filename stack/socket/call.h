@@ -12,11 +12,12 @@ class Call {
   explicit Call(int fd) : host_(Host::current()) {
     if (host_ != nullptr) descriptor_ = host_->descriptors().find(fd);
   }
-  // EBADF (no host, or a free number), ENOTSOCK (a descriptor of the kernel's), or 0.
+  // EBADF (no host, or a free number), ENOTSOCK (a descriptor of the kernel's, or an epoll set), or 0.
   int error() const {
     if (!descriptor_) return EBADF;
-    return descriptor_.socket ? 0 : ENOTSOCK;
+    return descriptor_.socket && !descriptor_.socket->is_epoll() ? 0 : ENOTSOCK;
   }
+  bool is_epoll() const { return descriptor_.socket && descriptor_.socket->is_epoll(); }
   bool is_kernel() const { return descriptor_.kernel >= 0; }
   int kernel() const { return descriptor_.kernel; }
   Host& host() const { return *host_; }

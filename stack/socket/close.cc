@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "stack/socket/call.h"
+#include "stack/socket/epoll_set.h"
 #include "stack/socket/stream.h"
 
 namespace limpid {
@@ -30,14 +31,12 @@ int linger(Host& host, Hold& hold, OpenSocket& socket) {
     const Time until = std::min(deadline, hold.now() + 10ms);
     if (hold.now() >= deadline) return 0;
     Waiter waiter;
-    SocketWait wait{.waiter = &waiter, .interest = kWritable, .next = socket.waits};
-    socket.waits = &wait;
+    SocketWait wait{.waiter = &waiter, .interest = kWritable};
+    socket.join(wait);
     hold.release();
     const Wake wake = host.world().wait(waiter, hold.machine(), until);
     hold.take();
-    SocketWait** at = &socket.waits;
-    while (*at != &wait) at = &(*at)->next;
-    *at = wait.next;
+    socket.leave(wait);
     if (wake == Wake::interrupted) return EINTR;
     if (wake == Wake::stopped) return 0;
   }
@@ -60,6 +59,9 @@ void let_go(Host& host, Hold& hold, OpenSocket& socket) {
       break;
     case OpenSocket::Kind::raw:
       stack.raw_close(socket.id);
+      break;
+    case OpenSocket::Kind::epoll:
+      socket.epoll->close();
       break;
   }
   socket.id = {};
@@ -112,6 +114,7 @@ int close_socket(Host& host, OpenSocket& socket, bool may_linger) {
     error = linger(host, hold, socket);
   socket.closed = true;
   let_go(host, hold, socket);
+  EpollSet::forget(socket);
   notify(hold.machine(), socket, kGivenUp);
   return error;
 }

@@ -82,7 +82,7 @@ int lp_fcntl(int fd, int command, ...) {
   va_end(arguments);
   const Call call(fd);
   if (call.is_kernel()) return ::fcntl(call.kernel(), command, argument);
-  if (call.error() != 0) return fail(call.error());
+  if (call.error() != 0 && !call.is_epoll()) return fail(call.error());
   int result = 0;
   const int error = socket_fcntl(call, command, argument, result);
   return error == 0 ? result : fail(error);

@@ -43,6 +43,8 @@ Endpoint local_of(Stack& stack, const OpenSocket& socket) {
       return stack.udp_status(socket.id).value_or(UdpStatus{}).local;
     case OpenSocket::Kind::raw:
       return stack.raw_status(socket.id).value_or(UdpStatus{}).local;
+    case OpenSocket::Kind::epoll:
+      break;  // has no name
   }
   return {};
 }
@@ -60,6 +62,8 @@ Endpoint remote_of(Stack& stack, const OpenSocket& socket) {
       return stack.udp_status(socket.id).value_or(UdpStatus{}).remote;
     case OpenSocket::Kind::raw:
       return stack.raw_status(socket.id).value_or(UdpStatus{}).remote;
+    case OpenSocket::Kind::epoll:
+      break;
   }
   return {};
 }

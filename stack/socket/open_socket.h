@@ -3,23 +3,34 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
+#include <memory>
 
 #include "stack/runtime/world.h"
 #include "stack/stack.h"
 
 namespace limpid {
 
-// A call that waits for a socket: which of its wake-ups matter. On the caller's stack.
+class EpollSet;
+struct EpollEntry;
+
+// Who waits for a socket, and which of its wake-ups matter: a call (then this is on the caller's stack), or an entry of
+// an epoll set.
 struct SocketWait {
   Waiter* waiter = nullptr;
+  EpollEntry* entry = nullptr;
   ReadyEvents interest = 0;
+  bool exclusive = false;  // one of those is woken at a time
   SocketWait* next = nullptr;
 };
 
 // Everything under the machine's lock, but for `references`.
 struct OpenSocket {
-  enum class Kind : uint8_t { stream, datagram, raw };
+  enum class Kind : uint8_t { stream, datagram, raw, epoll };
+
+  OpenSocket();
+  ~OpenSocket();
+  OpenSocket(const OpenSocket&) = delete;
+  OpenSocket& operator=(const OpenSocket&) = delete;
 
   Kind kind = Kind::stream;
   uint8_t protocol = 0;
@@ -57,11 +68,24 @@ struct OpenSocket {
   bool closed = false;  // lp_close() was called: those who wait give up
   SocketWait* waits = nullptr;
 
+  std::unique_ptr<EpollSet> epoll;  // what an epoll descriptor has instead of all the above
+
   std::atomic<uint32_t> references{1};  // the table's, and one for each call in progress
 
   bool is_stream() const { return kind == Kind::stream; }
   bool is_listener() const { return id.kind == SocketId::Kind::listener; }
+  bool is_epoll() const { return kind == Kind::epoll; }
   bool has_connection() const { return id.kind == SocketId::Kind::tcp; }
+
+  void join(SocketWait& wait) {
+    wait.next = waits;
+    waits = &wait;
+  }
+  void leave(SocketWait& wait) {
+    SocketWait** at = &waits;
+    while (*at != &wait) at = &(*at)->next;
+    *at = wait.next;
+  }
 };
 
 }  // namespace limpid

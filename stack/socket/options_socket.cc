@@ -135,6 +135,8 @@ int type_of(const OpenSocket& socket) {
       return SOCK_DGRAM;
     case OpenSocket::Kind::raw:
       return SOCK_RAW;
+    case OpenSocket::Kind::epoll:
+      break;
   }
   return 0;
 }

@@ -5,56 +5,15 @@
 #include <vector>
 
 #include "stack/socket/call.h"
+#include "stack/socket/epoll_set.h"
+#include "stack/socket/readiness.h"
 
 namespace limpid {
 
 namespace {
 
-struct PollMeaning {
-  ReadyEvents ready;
-  short events;
-};
-constexpr PollMeaning kMeanings[] = {
-    {kReadable, POLLIN | POLLRDNORM},
-    {kAcceptable, POLLIN | POLLRDNORM},
-    {kWritable, POLLOUT | POLLWRNORM},
-    {kPeerFin, POLLIN | POLLRDNORM | POLLRDHUP},
-    {kError, POLLERR},
-    {kHangUp, POLLHUP},
-    {kUrgent, POLLPRI},
-};
-
 // Reported whether asked for or not.
 constexpr short kUnasked = POLLERR | POLLHUP | POLLNVAL;
-
-short events_of(Stack& stack, const OpenSocket& socket) {
-  int events = 0;
-  ReadyEvents ready = 0;
-  switch (socket.kind) {
-    case OpenSocket::Kind::stream:
-      if (!socket.id) return POLLOUT | POLLWRNORM | POLLHUP;  // as Linux says of a socket that was never connected
-      ready = stack.tcp_ready(socket.id);
-      break;
-    case OpenSocket::Kind::datagram:
-      ready = stack.udp_ready(socket.id);
-      break;
-    case OpenSocket::Kind::raw:
-      ready = stack.raw_ready(socket.id);
-      break;
-  }
-  for (const PollMeaning& meaning : kMeanings)
-    if ((ready & meaning.ready) != 0) events |= meaning.events;
-  if (socket.shut_receive) events |= POLLIN | POLLRDNORM | POLLRDHUP;
-  if (socket.shut_receive && socket.shut_send) events |= POLLHUP;
-  return static_cast<short>(events);
-}
-
-ReadyEvents interest_of(short events) {
-  ReadyEvents interest = 0;
-  for (const PollMeaning& meaning : kMeanings)
-    if ((events & meaning.events) != 0) interest |= meaning.ready;
-  return interest;
-}
 
 // One poll() call: its descriptors, looked up once.
 class Poll {
@@ -74,6 +33,7 @@ class Poll {
   int run(Duration timeout) {
     Hold hold(host_.machine());
     const Time deadline = timeout < Duration::zero() ? kNever : hold.now() + timeout;
+    add_kernel_parts();
     if (!kernel_.empty()) ::poll(kernel_.data(), kernel_.size(), 0);
     for (;;) {
       Waiter waiter;
@@ -93,8 +53,19 @@ class Poll {
   }
 
  private:
+  // An epoll set is ready for what it has of the kernel's, too.
+  void add_kernel_parts() {
+    for (size_t i = 0; i < fds_.size(); ++i) {
+      const SocketRef& socket = descriptors_[i].socket;
+      if (!socket || !socket->is_epoll() || socket->epoll->kernel() < 0) continue;
+      kernel_.push_back({.fd = socket->epoll->kernel(), .events = fds_[i].events, .revents = 0});
+      kernel_at_.push_back(i);
+    }
+  }
+
   // Sets every revents, and has the waiter woken by whatever would change one. Under the lock.
   int look(Stack& stack, Waiter& waiter) {
+    for (pollfd& fd : fds_) fd.revents = 0;
     for (size_t k = 0; k < kernel_.size(); ++k) fds_[kernel_at_[k]].revents = kernel_[k].revents;
     int ready = 0;
     for (size_t i = 0; i < fds_.size(); ++i) {
@@ -102,11 +73,11 @@ class Poll {
       if (descriptors_[i].socket) {
         OpenSocket& socket = *descriptors_[i].socket;
         const short events = socket.closed ? short{POLLNVAL} : events_of(stack, socket);
-        fd.revents = static_cast<short>(events & (fd.events | kUnasked));
-        waits_[i] = {.waiter = &waiter, .interest = interest_of(fd.events), .next = socket.waits};
-        socket.waits = &waits_[i];
+        fd.revents = static_cast<short>(fd.revents | (events & (fd.events | kUnasked)));
+        waits_[i] = {.waiter = &waiter, .interest = interest_of(fd.events)};
+        socket.join(waits_[i]);
       } else if (!descriptors_[i]) {
-        fd.revents = fd.fd < 0 ? short{0} : short{POLLNVAL};
+        if (fd.fd >= 0) fd.revents = POLLNVAL;
       }
       if (fd.revents != 0) ++ready;
     }
@@ -114,12 +85,8 @@ class Poll {
   }
 
   void leave() {
-    for (size_t i = 0; i < fds_.size(); ++i) {
-      if (!descriptors_[i].socket) continue;
-      SocketWait** at = &descriptors_[i].socket->waits;
-      while (*at != &waits_[i]) at = &(*at)->next;
-      *at = waits_[i].next;
-    }
+    for (size_t i = 0; i < fds_.size(); ++i)
+      if (descriptors_[i].socket) descriptors_[i].socket->leave(waits_[i]);
   }
 
   Host& host_;

@@ -26,8 +26,8 @@ def received_to_the_end(client):
 
 
 class Echo(unittest.TestCase):
-    def test_both_ways_to_serve(self):
-        for way in ([], ["--threads"]):
+    def test_each_way_to_serve(self):
+        for way in ([], ["--epoll"], ["--threads"]):
             port = free_port()
             with self.subTest(way=way), running(app("echo", "--port", port, *way), said="limpid-echo"):
                 clients = [socket.create_connection((HOST, port), 10) for _ in range(20)]
@@ -78,7 +78,7 @@ class Http(unittest.TestCase):
             return received_to_the_end(client)
 
     def test_fetch_from_httpd(self):
-        for way in ([], ["--threads"]):
+        for way in ([], ["--epoll"], ["--threads"]):
             port = free_port()
             with self.subTest(way=way), self.server(port, *way):
                 got = run(app("fetch", "--sha256", f"http://{HOST}:{port}/big"))

@@ -189,15 +189,16 @@ class ManyClients(InteropTest):
             for guest in guests:
                 guest.close()
 
-    def test_echo_in_threads(self):
-        with running(self.on_stack("echo", "--threads", "--port", 7), said="limpid-echo"):
-            server = newest_stack()
-            clients = [socket.create_connection((server, 7), 20) for _ in range(50)]
-            for number, client in enumerate(clients):
-                client.sendall(b"%d" % number)
-            for number, client in enumerate(clients):
-                self.assertEqual(client.recv(100), b"%d" % number)
-                client.close()
+    def test_echo_in_threads_and_with_epoll(self):
+        for way in ("--threads", "--epoll"):
+            with self.subTest(way=way), running(self.on_stack("echo", way, "--port", 7), said="limpid-echo"):
+                server = newest_stack()
+                clients = [socket.create_connection((server, 7), 20) for _ in range(50)]
+                for number, client in enumerate(clients):
+                    client.sendall(b"%d" % number)
+                for number, client in enumerate(clients):
+                    self.assertEqual(client.recv(100), b"%d" % number)
+                    client.close()
 
 
 if __name__ == "__main__":

@@ -106,6 +106,35 @@ int do_poll(void* userdata, pollfd* fds, nfds_t count, int timeout_ms) {
   return ready;
 }
 
+// --- epoll ----------------------------------------------------------------------------------------------------------
+
+int do_epoll_create(void* userdata, int size) {
+  if (size <= 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  Drill& drill = drill_of(userdata);
+  const DrillCall call(drill);
+  const int ours = lp_epoll_create1(0);
+  return ours < 0 ? -1 : drill.descriptors.enter(ours);
+}
+
+// What a script puts in as data comes out as it was: packetdrill compares it with its own numbers.
+int do_epoll_ctl(void* userdata, int number, int operation, int target, epoll_event* event) {
+  Drill& drill = drill_of(userdata);
+  const int epoll = drill.descriptors.find(number);
+  const int fd = drill.descriptors.find(target);
+  const DrillCall call(drill);
+  return lp_epoll_ctl(epoll < 0 ? kNobody : epoll, operation, fd < 0 ? kNobody : fd, event);
+}
+
+int do_epoll_wait(void* userdata, int number, epoll_event* events, int count, int timeout_ms) {
+  Drill& drill = drill_of(userdata);
+  const int epoll = drill.descriptors.find(number);
+  const DrillCall call(drill);
+  return lp_epoll_wait(epoll < 0 ? kNobody : epoll, events, count, timeout_ms);
+}
+
 // --- the device and the clock ---------------------------------------------------------------------------------------
 
 int netdev_send(void* userdata, const void* packet, size_t length) {
@@ -137,18 +166,6 @@ int do_gettimeofday(void* userdata, timeval* now, struct timezone*) {
 
 // --- what Limpid has not --------------------------------------------------------------------------------------------
 
-int no_epoll_create(void*, int) {
-  errno = ENOSYS;
-  return -1;
-}
-int no_epoll_ctl(void*, int, int, int, epoll_event*) {
-  errno = ENOSYS;
-  return -1;
-}
-int no_epoll_wait(void*, int, epoll_event*, int, int) {
-  errno = ENOSYS;
-  return -1;
-}
 int do_pipe(void*, int fds[2]) { return ::pipe(fds); }
 int no_splice(void*, int, loff_t*, int, loff_t*, size_t, unsigned) {
   errno = EINVAL;
@@ -187,9 +204,9 @@ void fill_calls(packetdrill_interface& table) {
   table.getsockopt = on_descriptor<lp_getsockopt, ::getsockopt>;
   table.setsockopt = on_descriptor<lp_setsockopt, ::setsockopt>;
   table.poll = do_poll;
-  table.epoll_create = no_epoll_create;
-  table.epoll_ctl = no_epoll_ctl;
-  table.epoll_wait = no_epoll_wait;
+  table.epoll_create = do_epoll_create;
+  table.epoll_ctl = do_epoll_ctl;
+  table.epoll_wait = do_epoll_wait;
   table.pipe = do_pipe;
   table.splice = no_splice;
 }
