@@ -79,6 +79,8 @@ void print_tcp(const Json& row, bool more, std::FILE* out) {
     fmt::print(out, " timer {} in {} ms", row.value("timer", ""), milliseconds(row, "timer_in_us"));
   if (row.contains("repairing")) fmt::print(out, " repairing ({})", row.value("repairing", ""));
   fmt::print(out, "\n");
+  for (const char* why : {"slow_sending", "slow_receiving"})
+    if (!row.value(why, "").empty()) fmt::print(out, "      {}\n", row.value(why, ""));
 }
 
 void print_sockets(const Json& report, const Options& options, std::FILE* out) {

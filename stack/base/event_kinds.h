@@ -4,7 +4,7 @@
 // X(kind, "category:name", "field field …"). A field is name[:format]; one 32-bit word each, in order. Formats:
 //   (none) unsigned   i signed   us microseconds   flags TCP flags   state TCP state   addr IPv4 address (host order)
 //   port   reason Counter   iface interface   timer timer name   cstate congestion state   err Error   call socket call
-//   limit what limits the sender   hex
+//   limit what limits the sender (with `late`: so much of the time just past belongs to the new one)   hex
 // The flags of tcp:options_negotiated: 1 window scaling, 2 timestamps, 4 SACK.
 #pragma once
 
@@ -42,7 +42,7 @@ namespace limpid {
   X(tcp_timer_set, "tcp:timer_updated", "timer_type:timer delta:us")                                                \
   X(tcp_timer_expired, "tcp:timer_updated", "timer_type:timer late:us")                                             \
   X(tcp_timer_cancelled, "tcp:timer_updated", "timer_type:timer")                                                   \
-  X(tcp_limit_updated, "tcp:limit_updated", "old:limit new:limit")                                                  \
+  X(tcp_limit_updated, "tcp:limit_updated", "old:limit new:limit late:us")                                          \
   X(tcp_socket_call, "tcp:socket_call", "call:call len")                                                            \
   X(tcp_socket_return, "tcp:socket_return", "call:call result:i error:err")                                         \
   X(tcp_options_negotiated, "tcp:options_negotiated", "mss window_scale_in window_scale_out flags:hex")             \

@@ -79,11 +79,13 @@ namespace limpid {
   X(tcp_ack_second, "ack.every-second", "RFC 9293 §3.8.6.3", "two full segments arrived")                            \
   X(tcp_ack_timer, "ack.timer", "RFC 9293 §3.8.6.3", "an ACK waited as long as it may")                              \
   X(tcp_ack_keepalive, "ack.keep-alive", "RFC 9293 §3.8.4", "a keep-alive asks whether we live")                     \
+  X(tcp_peer_delays_ack, "ack.peer-delays", "RFC 9293 §3.8.6.3", "the ACK came later than the path takes")             \
   X(tcp_window_opened, "window.opened", "RFC 9293 §3.8.6.2.2", "the application read, so the window opens")          \
   X(tcp_urgent, "urgent", "RFC 9293 §3.8.5", "the peer's urgent pointer moved on")                                   \
   /* --- TCP: sending --- */                                                                                         \
   X(tcp_new_data, "send.data", "RFC 9293 §3.10.2", "there is data, and both windows allow it")                       \
   X(tcp_nagle, "send.nagle", "RFC 9293 §3.7.4", "a small segment waits until all before it is acknowledged")         \
+  X(tcp_cork, "send.cork", "", "the application holds back what does not fill a segment")                           \
   X(tcp_sws, "send.sws", "RFC 9293 §3.8.6.2.1", "the window is too small to be worth a segment")                     \
   X(tcp_sws_override, "send.sws-override", "RFC 9293 §3.8.6.2.1", "it waited long enough for a larger window")       \
   X(tcp_cwnd_limited, "send.cwnd", "RFC 5681 §3.1", "the congestion window is full")                                 \

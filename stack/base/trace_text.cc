@@ -15,13 +15,30 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-// The order of enum class TcpState, of TcpTimer, and of CaState; a test holds the tables together.
+// The order of enum class TcpState, of TcpTimer, of CaState and of SendLimit; a test holds the tables together.
 constexpr std::array<std::string_view, 11> kStates = {"CLOSED",      "LISTEN",     "SYN-SENT",   "SYN-RECEIVED",
                                                       "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
                                                       "CLOSING",     "LAST-ACK",   "TIME-WAIT"};
 constexpr std::array<std::string_view, 8> kTimers = {"rto",     "reordering", "tail-probe", "delack",
                                                      "persist", "keepalive",  "fin-wait-2", "time-wait"};
 constexpr std::array<std::string_view, 5> kCongestionStates = {"open", "disorder", "cwr", "recovery", "loss"};
+constexpr std::array<std::string_view, 17> kLimits = {"handshake",
+                                                      "device",
+                                                      "sndbuf",
+                                                      "tail",
+                                                      "app_idle",
+                                                      "nagle",
+                                                      "cork",
+                                                      "pacing",
+                                                      "rwnd",
+                                                      "rwnd.zero_window",
+                                                      "rwnd.sws",
+                                                      "cwnd",
+                                                      "recovery.fast",
+                                                      "recovery.rto_wait",
+                                                      "recovery.tlp_wait",
+                                                      "closing",
+                                                      "delayed_ack"};
 constexpr std::array<std::string_view, 8> kFlags = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
 constexpr std::array<std::string_view, 21> kErrors = {"none",
                                                       "would block",
@@ -61,6 +78,7 @@ std::string value_text(std::string_view format, uint32_t value) {
   if (format == "state") return std::string(tcp_state_text(value));
   if (format == "addr") return address_text(value);
   if (format == "timer") return std::string(timer_text(value));
+  if (format == "limit") return std::string(limit_text(value));
   if (format == "cstate") return std::string(congestion_state_text(value));
   if (format == "err") return std::string(error_text(value));
   if (format == "hex") return fmt::format("{:#x}", value);
@@ -125,6 +143,7 @@ std::string tcp_flags_text(uint32_t flags) {
 std::string_view tcp_state_text(uint32_t state) { return lookup(kStates, state); }
 std::string_view timer_text(uint32_t timer) { return lookup(kTimers, timer); }
 std::string_view congestion_state_text(uint32_t state) { return lookup(kCongestionStates, state); }
+std::string_view limit_text(uint32_t limit) { return lookup(kLimits, limit); }
 std::string_view error_text(uint32_t error) { return lookup(kErrors, error); }
 
 std::string address_text(uint32_t a) {

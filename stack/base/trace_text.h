@@ -33,6 +33,7 @@ std::string tcp_flags_text(uint32_t flags);  // "SYN,ACK"; "none"
 std::string_view tcp_state_text(uint32_t state);
 std::string_view timer_text(uint32_t timer);
 std::string_view congestion_state_text(uint32_t state);
+std::string_view limit_text(uint32_t limit);
 std::string_view error_text(uint32_t error);
 std::string address_text(uint32_t host_order);  // "10.77.0.2"
 std::string seconds_text(Time t);               // "0.040000": microseconds, rounded down

@@ -48,6 +48,27 @@ std::string endpoint_text(const Endpoint& endpoint) {
   return endpoint.address.is_any() ? fmt::format("*:{}", endpoint.port) : endpoint.to_string();
 }
 
+// Why it is slow: both accounts in a sentence each, and all that was charged.
+void add_limits(JsonObject& o, const LimitTimes& t, Time now) {
+  if (t.sending_since == Time{} && t.receiving_since == Time{}) return;  // half-open or TIME-WAIT: it keeps no account
+  const auto nanoseconds = [](Duration d) { return static_cast<uint64_t>(std::max<int64_t>(d.count(), 0)); };
+  JsonObject sending;
+  for (size_t i = 0; i < kSendLimits; ++i) {
+    const auto limit = static_cast<SendLimit>(i);
+    if (const Duration d = t.spent(limit, now); d > Duration{}) sending.add(name(limit), nanoseconds(d));
+  }
+  JsonObject receiving;
+  for (size_t i = 0; i < kReceiveLimits; ++i) {
+    const auto limit = static_cast<ReceiveLimit>(i);
+    if (const Duration d = t.spent(limit, now); d > Duration{}) receiving.add(name(limit), nanoseconds(d));
+  }
+  o.add_text("limit", name(t.sending));
+  o.add_raw("limits_ns", sending.finish());
+  o.add_raw("receive_limits_ns", receiving.finish());
+  o.add_text("slow_sending", sending_in_words(t, now));
+  o.add_text("slow_receiving", receiving_in_words(t, now));
+}
+
 std::string describe_tcp(const TcpStatus& s, Time now) {
   JsonObject o;
   o.add("connection", s.connection);
@@ -81,6 +102,7 @@ std::string describe_tcp(const TcpStatus& s, Time now) {
       o.add_raw("timer_in_us", fmt::format("{}", microseconds(s.timer_deadline - now)));
     }
     o.add_raw("age_us", fmt::format("{}", microseconds(now - s.opened)));
+    add_limits(o, s.limits, now);
   }
   o.add("memory", s.memory);
   return o.finish();

@@ -78,9 +78,9 @@ void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
   info.segs_out = static_cast<uint32_t>(s.segments_out);
   info.segs_in = static_cast<uint32_t>(s.segments_in);
   info.notsent_bytes = s.unsent;
-  info.busy_us = static_cast<uint64_t>(to_us(s.limited.busy(now)));
-  info.rwnd_limited_us = static_cast<uint64_t>(to_us(s.limited.spent(SendLimit::peer_window, now)));
-  info.sndbuf_limited_us = static_cast<uint64_t>(to_us(s.limited.spent(SendLimit::send_buffer, now)));
+  info.busy_us = static_cast<uint64_t>(to_us(s.limits.busy(now)));
+  info.rwnd_limited_us = static_cast<uint64_t>(to_us(s.limits.by_peer_window(now)));
+  info.sndbuf_limited_us = static_cast<uint64_t>(to_us(s.limits.spent(SendLimit::sndbuf, now)));
 }
 
 void fill(LinuxTcpInfo& info, const TcpStatus& s, const TcpOptions& options, const TcpConfig& config, Time now) {

@@ -13,7 +13,9 @@ void Connection::take_ack(const Segment& s, bool duplicate, Time now) {
       .in_flight = flying,
       .flight_size = std::min(static_cast<uint32_t>(snd_.nxt - snd_.una), std::max(congestion_.cwnd(), flying))};
   ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
+  const bool alone = recovery_.outstanding().segments == 1;
   const AckNews news = recovery_.read(in, rtt_.min_rtt());
+  if (alone && news.advanced()) note_delayed_ack(news, now);
   if (s.ack > snd_.una) on_new_ack(s.ack, now);
   const Duration rtt = sample_rtt(news);
   take_window(s, now);

@@ -42,6 +42,7 @@ Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tu
 void Connection::open_actively(Seq iss, Time now) {
   iss_ = iss;
   opened_ = last_received_ = now;
+  limits_.open(now);
   env_.counters.add(Counter::tcp_active_opens);
   env_.tracer.emit(
       EventKind::tcp_connection_started, Rule::tcp_active_open, number_, now,
@@ -63,6 +64,7 @@ void Connection::open_passively(const Handshake& h, Time now) {
   snd_.wl1 = SeqPos{0};
   snd_.wl2 = SeqPos{0};
   opened_ = last_received_ = now;
+  limits_.open(now);
   rcv_.promised(rcv_.nxt() + std::min<uint32_t>(options_.receive_buffer, 65'535));  // what the SYN,ACK said
   note_mss();
   if (h.syn_ack_was_lost) {  // RFC 5681 §3.1, RFC 6298 §5.7
@@ -170,7 +172,7 @@ TcpStatus Connection::status() const {
   s.send_window_shift = agreed_.send_shift;
   s.receive_window_shift = agreed_.receive_shift;
   s.window_scaling = agreed_.window_scaling;
-  s.limited = limited_;
+  s.limits = limits_.times();
   s.timestamps = agreed_.timestamps;
   s.sack = agreed_.sack;
   s.send_window = snd_.wnd;
@@ -209,6 +211,9 @@ TcpStatus Connection::status() const {
 
 const char* Connection::broken_invariant(Time now) const {
   if (ListHook<DirtyTag>::linked()) return "a dirty connection was not flushed";
+  if (limits_.sum_of_sending(now) != now - opened_) return "the limits of sending do not sum up to the age";
+  if (limits_.sum_of_receiving(now) != now - opened_) return "the limits of receiving do not sum up to the age";
+  if (limits_.sending() != send_limit() || limits_.receiving() != receive_limit()) return "a limit changed unnoticed";
   if (released()) return nullptr;  // what is left of it is for the user only
   if (snd_.una > snd_.nxt) return "SND.UNA is beyond SND.NXT";
   if (snd_.nxt > data_end() + 1) return "SND.NXT is beyond what the user gave and the FIN";

@@ -221,7 +221,6 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SegmentPlan plan_ack() const;
   bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
   Burst burst_with(uint32_t room) const;
-  SendLimit send_limit() const;
   SendOutcome transmit(const SegmentPlan& plan, Time now);
   TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, const TcpOptionSet& options) const;
   uint8_t ecn_flags(const SegmentPlan& plan) const;
@@ -250,6 +249,17 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Duration keepalive_interval() const;
   uint32_t keepalive_probes() const;
   uint32_t retry_limit() const;
+
+  // --- why_slow.cc ---
+  void account(Time now);  // after every step: which limit the connection is in
+  SendLimit send_limit() const;
+  SendLimit what_is_awaited() const;
+  SendLimit what_holds_back() const;
+  SendLimit repair_limit() const;
+  ReceiveLimit receive_limit() const;
+  void charge_late(SendLimit to, Time expected, Time now);
+  void note_delayed_ack(const AckNews& news, Time now);
+  void note_timer_wait(SendLimit to, Time now);
 
   // --- connection.cc ---
   void set_state(TcpEvent event, Rule why, Time now);
@@ -299,7 +309,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Recovery recovery_;
   TimerTable timers_;
   Burst burst_;
-  LimitedTime limited_;
+  LimitAccount limits_;
   SeqPos push_at_;  // the end of the last SEND behind which no more was promised: PSH is due there
 
   uint32_t timestamp_offset_;    // of our clock on the wire

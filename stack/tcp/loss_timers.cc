@@ -90,6 +90,7 @@ void Connection::on_reordering_timeout(Time now) {
 // RFC 8985 §7.3: whether a probe goes or not, the retransmission timer is what runs then.
 void Connection::on_tail_probe_timeout(Time now) {
   if (snd_.una == snd_.nxt) return;
+  note_timer_wait(SendLimit::tlp_wait, now);
   tail_probe_due_ = recovery_.probe_worthwhile();
   run_loss_timer(TcpTimer::rto, rtt_.rto(), now);
 }

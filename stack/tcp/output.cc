@@ -22,7 +22,7 @@ void Connection::output(Time now) {
     writer_waits_ = false;
     if (!had_room) raise(kWritable);
   }
-  limited_.note(send_limit(), now);
+  account(now);
   adjust_timers(now);
 }
 
@@ -128,16 +128,6 @@ Burst Connection::burst_with(uint32_t room) const {
                                   .least = env_.config.least_burst_segments})};
 }
 
-// What holds back whatever was not sent just now.
-SendLimit Connection::send_limit() const {
-  if (!synchronized(state_) || queue_.size() == 0) return SendLimit::idle;
-  const bool room_in_cwnd = in_flight() + mss_ <= congestion_.cwnd();
-  if (!room_in_cwnd) return SendLimit::busy;
-  if (unsent() == 0) return writer_waits_ ? SendLimit::send_buffer : SendLimit::busy;
-  const int64_t usable = snd_.una + snd_.wnd - snd_.nxt;
-  return usable < std::min<int64_t>(mss_, static_cast<int64_t>(unsent())) ? SendLimit::peer_window : SendLimit::busy;
-}
-
 // Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if nothing
 // smaller is under way; or at least half the largest window that the peer ever offered; or it waited long enough.
 bool Connection::worth_sending(uint32_t length, uint32_t unsent_bytes, uint32_t usable) const {
@@ -232,10 +222,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
       .dont_fragment = options_.dont_fragment,
       .event = event};
   const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
-  if (outcome == SendOutcome::refused) {
-    env_.tracer.emit(EventKind::tcp_limit_updated, Rule::tcp_device_full, number_, now, {});
-    return outcome;
-  }
+  if (outcome == SendOutcome::refused) return outcome;
   commit(p, window, now);  // a packet that found no route is lost, like one that the network lost
   return outcome;
 }

@@ -10,7 +10,7 @@
 #include "stack/net/port_table.h"
 #include "stack/socket_id.h"
 #include "stack/tcp/ca_state.h"
-#include "stack/tcp/limited_time.h"
+#include "stack/tcp/limits.h"
 #include "stack/tcp/state.h"
 #include "stack/wire/address.h"
 
@@ -87,7 +87,7 @@ struct TcpStatus {
   uint64_t segments_in = 0;
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
-  LimitedTime limited;  // since the connection stands
+  LimitTimes limits;
   CaState congestion_state = CaState::open;
   uint32_t unacked_segments = 0;  // sent and not acknowledged
   uint32_t sacked_segments = 0;   // of these, SACKed; without SACK the duplicate ACKs

@@ -65,6 +65,7 @@ void Connection::on_retransmission_timeout(Time now) {
   if (!synchronized(state_)) {
     syn_due_ = true;
   } else {
+    note_timer_wait(SendLimit::rto_wait, now);
     presume_lost(first, now);
   }
   run_loss_timer(TcpTimer::rto, rtt_.rto(), now);

@@ -21,7 +21,10 @@ Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   if (fin_queued_ || released()) return std::unexpected(Error::closing);
   const size_t taken = std::min(bytes.size(), next_helping());
   if (taken < bytes.size()) writer_waits_ = true;
-  if (taken == 0 && !bytes.empty()) return std::unexpected(Error::would_block);
+  if (taken == 0 && !bytes.empty()) {
+    account(now);
+    return std::unexpected(Error::would_block);
+  }
   queue_.append(bytes.first(taken));
   more_coming_ = flags.more;
   if (!flags.more) push_at_ = data_end();
@@ -41,6 +44,7 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
     return into.empty() ? 0 : 1;
   }
   const size_t got = rcv_.read(into, flags.peek);
+  limits_.receive(receive_limit(), now);
   if (got > 0 || into.empty()) {
     if (!flags.peek && may_receive(state_) && rcv_.update_due(agreed_.advertised_mss)) {
       want_ack(Rule::tcp_window_opened);
