@@ -41,19 +41,23 @@ void SackReport::note_once(Block block) {
   m.has_once = true;
 }
 
+// RFC 2883 §4: behind a duplicate comes the range that it lies in, if that is still held, whatever came after it.
 size_t SackReport::blocks(std::span<Block> out, const ReassemblyQueue& queue) const {
   size_t n = 0;
-  if (memory_ && memory_->has_once) out[n++] = memory_->once;
+  const bool once = memory_ && memory_->has_once;
+  if (once) out[n++] = memory_->once;
   const size_t first = n;
   const auto add = [&](const Range& range) {
     const Block block = block_of(range);
     const auto listed = out.subspan(first, n - first);
     if (std::ranges::find(listed, block) == listed.end()) out[n++] = block;
   };
-  for (size_t i = 0; memory_ && i < memory_->count && n < out.size(); ++i) {
-    const auto range = queue.range_after(memory_->recent[i]);
-    if (range && contains(*range, memory_->recent[i])) add(*range);
-  }
+  const auto add_around = [&](uint64_t position) {
+    const auto range = queue.range_after(position);
+    if (range && contains(*range, position)) add(*range);
+  };
+  if (once) add_around(memory_->once.begin.stream());
+  for (size_t i = 0; memory_ && i < memory_->count && n < out.size(); ++i) add_around(memory_->recent[i]);
   uint64_t from = queue.next();
   while (n < out.size()) {
     const auto range = queue.range_after(from);

@@ -276,5 +276,16 @@ TEST(TcpSackReceiver, DuplicatesAreNotReportedWhereThatIsSwitchedOff) {
   t.expect(". 1:1(0) ack 101 sack");
 }
 
+// req: 2883-4-a
+TEST(TcpSackReceiver, TheRangeAroundADuplicateFollowsItThoughNewerOnesCameInTheSameBatch) {
+  TcpDialogue t;
+  establish(t);
+  t.peer(". 101:201(100) ack 1");
+  t.peer(". 301:401(100) ack 1");
+  t.take_all();
+  t.peer_batch({". 101:201(100) ack 1", ". 501:601(100) ack 1"});
+  t.expect(". 1:1(0) ack 1 sack 101:201 101:201 501:601 301:401");
+}
+
 }  // namespace
 }  // namespace limpid
