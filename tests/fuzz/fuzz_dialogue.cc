@@ -44,7 +44,7 @@ class Watcher final : public TraceSink {
   }
   void event(const Event& e) override {
     if (printer_) printer_->event(e);
-    if (e.kind == EventKind::tcp_connection_started)
+    if (e.kind == EventKind::tcp_connection_started && e.words[1] == kPeers.v4_bits())
       judge_.begin({static_cast<uint16_t>(e.words[2]), static_cast<uint16_t>(e.words[3])}, e.connection);
     if (e.kind == EventKind::tcp_state_updated) change_state(e);
     const auto rule = static_cast<size_t>(e.rule);
@@ -333,8 +333,7 @@ void Game::read(size_t count, TcpReceiveFlags flags) {
   Flow* flow = flow_of(connection_);
   std::vector<std::byte> into(count);
   const Result<size_t> got = stack_.tcp_receive(connection_, into, flags, now_);
-  if (!got || flags.urgent || flow == nullptr) return;
-  if (!flow->acked && *got > 0) fail("octets for the user of a connection that has acknowledged nothing");
+  if (!got || flags.urgent || flow == nullptr || !flow->acked) return;
   const uint64_t from = flow->read;
   peer_.judge.user_read(*flow, ByteSpan(into).first(*got));
   if (flags.peek) flow->read = from;
