@@ -9,6 +9,7 @@
 #include "drivers/sim_link.h"
 #include "stack/config.h"
 #include "stack/stack.h"
+#include "tests/sim/middlebox.h"
 
 namespace limpid::sim {
 
@@ -21,6 +22,7 @@ struct LinkPlan {
   size_t hosts[2] = {};
   IpAddress addresses[2];
   SimLinkConfig config;
+  MiddleboxPlan middleboxes[2];  // of what each end sends
 };
 
 // How an application takes leave of a connection.
@@ -29,6 +31,28 @@ enum class Farewell : uint8_t {
   close,         // close as soon as all is written, whatever the peer still sends
   stop_reading,  // shutdown of the receiving direction halfway, then as graceful
   abort,         // abort in the middle
+  linger_reset,  // SO_LINGER of zero seconds, and close in the middle: a RST
+  close_unread,  // reads no further than the middle, and closes with the rest unread
+};
+
+// Something that an application does besides writing and reading, when so many bytes have passed.
+enum class CallKind : uint8_t {
+  no_delay,
+  cork,
+  quick_ack,
+  keepalive,
+  send_buffer,
+  receive_buffer,
+  congestion,
+  more,    // the next write promises more
+  urgent,  // the next write is one urgent octet
+};
+inline constexpr size_t kCallKinds = 9;
+
+struct CallPlan {
+  uint64_t at = 0;  // bytes written and read
+  CallKind kind = CallKind::more;
+  uint32_t value = 0;  // on or off, bytes, or which algorithm
 };
 
 // One end of a conversation.
@@ -43,6 +67,7 @@ struct TalkerPlan {
   uint64_t abort_after = 0;      // bytes written and read
   bool peeks = false;            // looks at bytes before it takes them
   bool changes_options = false;  // buffers and Nagle, in the middle
+  std::vector<CallPlan> calls;   // by `at`
   TcpOptions options{};
 };
 
@@ -57,6 +82,7 @@ struct ConversationPlan {
   bool to_itself = false;     // client and server are on one host
   int32_t again = -1;         // opens the ports of this conversation anew, as soon as it is over
   bool must_finish = false;   // nothing on the path excuses a failure
+  bool absent = false;        // taken out of the scenario; the others keep their numbers
   TalkerPlan client;
   TalkerPlan server;
 
@@ -93,6 +119,9 @@ struct Scenario {
   std::vector<DatagramPlan> datagrams;
 };
 
+// The networks whose hashes are on record: hosts, links and conversations.
+Scenario draw_plain_scenario(uint64_t seed);
+// The same, with more: socket calls in the middle, other ways to leave, an algorithm for each end, middleboxes.
 Scenario draw_scenario(uint64_t seed);
 std::string describe(const Scenario& scenario);
 

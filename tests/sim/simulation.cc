@@ -202,10 +202,20 @@ void Simulation::build_network() {
     net_.add_host(host.name, host.config, *wakes_.back());
   }
   for (const LinkPlan& link : scenario_.links) {
+    size_t next_end = 0;  // they come in order
     net_.connect(link.hosts[0], link.addresses[0], link.hosts[1], link.addresses[1], link.config, 24,
-                 [this](size_t host, Device& end) -> Device& { return watch_.wrap(host, end); });
+                 [&](size_t host, Device& end) -> Device& {
+                   return watch_.wrap(host, put_middlebox(link.middleboxes[next_end++], end));
+                 });
   }
   net_.set_after_turn([this](size_t host) { check_host(host); });
+}
+
+Device& Simulation::put_middlebox(const MiddleboxPlan& plan, Device& end) {
+  if (!plan.meddles()) return end;
+  const Rng rng = Rng(scenario_.seed).split("middlebox " + std::to_string(middleboxes_.size()));
+  middleboxes_.push_back(std::make_unique<Middlebox>(plan, rng, end));
+  return *middleboxes_.back();
 }
 
 void Simulation::build_applications() {
@@ -225,6 +235,10 @@ void Simulation::build_applications() {
                                            plan.must_finish, complainer);
     talk.client->set_peer(talk.server.get());
     talk.server->set_peer(talk.client.get());
+    if (!plan.absent) continue;
+    talk.started = talk.reached = true;
+    talk.client->leave();
+    talk.server->leave();
   }
 }
 

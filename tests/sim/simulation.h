@@ -38,6 +38,7 @@ class Simulation {
   class DatagramStream;
 
   void build_network();
+  Device& put_middlebox(const MiddleboxPlan& plan, Device& end);
   void build_applications();
   bool may_start(size_t index);
   void start_conversation(size_t index);
@@ -63,6 +64,7 @@ class Simulation {
 
   const Scenario& scenario_;
   WireWatch watch_;
+  std::vector<std::unique_ptr<Middlebox>> middleboxes_;
   SimNet net_;
   std::vector<std::unique_ptr<HostWakes>> wakes_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;

@@ -83,23 +83,79 @@ void Talker::change_options(Time now) {
   options.receive_buffer = 256U << (turns_ / 4 * 5 % 12);
   options.send_buffer = 256U << (turns_ / 4 * 7 % 12);
   options.no_delay = turns_ % 8 == 0;
+  options_ = options;
   if (const auto r = stack_->tcp_set_options(id_, options, now); !r) fail(r.error(), "set_options", now);
   if (phase_ == Phase::open) awake_ = true;  // the buffer may have room now: nobody else will say so
 }
 
+void Talker::make_calls(Time now) {
+  while (phase_ == Phase::open && calls_made_ < plan_.calls.size() &&
+         plan_.calls[calls_made_].at <= written_ + received_) {
+    make_call(plan_.calls[calls_made_++], now);
+  }
+}
+
+void Talker::make_call(const CallPlan& call, Time now) {
+  const bool on = call.value != 0;
+  switch (call.kind) {
+    case CallKind::more:
+      next_flags_.more = on;
+      return;
+    case CallKind::urgent:
+      next_flags_.urgent = true;
+      return;
+    case CallKind::no_delay:
+      options_.no_delay = options_.push_pending = on;
+      break;
+    case CallKind::cork:
+      options_.cork = on;
+      break;
+    case CallKind::quick_ack:
+      options_.quick_ack = on;
+      break;
+    case CallKind::keepalive:
+      options_.keepalive = on;
+      break;
+    case CallKind::send_buffer:
+      options_.send_buffer = call.value;
+      break;
+    case CallKind::receive_buffer:
+      options_.receive_buffer = call.value;
+      break;
+    case CallKind::congestion:
+      options_.congestion = static_cast<CongestionChoice>(call.value);
+      break;
+  }
+  if (const auto r = stack_->tcp_set_options(id_, options_, now); !r) fail(r.error(), "set_options", now);
+  options_.push_pending = false;
+  if (phase_ == Phase::open) awake_ = true;  // the buffer may have room now: nobody else will say so
+}
+
+// What poll says must be what the calls answer.
+void Talker::check_readiness(ReadyEvents event, const char* call) {
+  if ((stack_->tcp_ready(id_) & event) != 0) complain_(fmt::format("{}: {} would block, but is ready", name_, call));
+}
+
+size_t Talker::next_write_size() const {
+  return next_flags_.urgent ? 1 : std::min<uint64_t>(plan_.write_chunk, plan_.bytes - written_);
+}
+
 void Talker::write(Time now) {
   while (!all_written() && !sending_shut_) {
+    make_calls(now);
+    if (phase_ != Phase::open) return;
     if (next_write_ > now) {
       wake_ = std::min(wake_, next_write_);
       return;
     }
-    buffer_.resize(std::min<uint64_t>(plan_.write_chunk, plan_.bytes - written_));
+    buffer_.resize(next_write_size());
     fill_pattern(out_, written_, buffer_);
-    const Result<size_t> taken = stack_->tcp_send(id_, buffer_, {}, now);
+    const Result<size_t> taken = stack_->tcp_send(id_, buffer_, next_flags_, now);
     if (!taken) {
-      if (taken.error() != Error::would_block) fail(taken.error(), "send", now);
-      return;
+      if (taken.error() != Error::would_block) return fail(taken.error(), "send", now);
+      return check_readiness(kWritable, "send");
     }
+    next_flags_ = {};
     if (*taken == 0 || *taken > buffer_.size()) {
       return complain_(fmt::format("{}: send of {} bytes took {}", name_, buffer_.size(), *taken));
     }
@@ -109,7 +165,9 @@ void Talker::write(Time now) {
 }
 
 void Talker::read(Time now) {
-  while (!end_of_stream_) {
+  while (!end_of_stream_ && !stopped_reading()) {
+    make_calls(now);
+    if (phase_ != Phase::open) return;
     if (next_read_ > now) {
       wake_ = std::min(wake_, next_read_);
       return;
@@ -118,8 +176,8 @@ void Talker::read(Time now) {
     buffer_.resize(plan_.read_chunk);
     const Result<size_t> got = stack_->tcp_receive(id_, buffer_, {}, now);
     if (!got) {
-      if (got.error() != Error::would_block) fail(got.error(), "receive", now);
-      return;
+      if (got.error() != Error::would_block) return fail(got.error(), "receive", now);
+      return check_readiness(kReadable, "receive");
     }
     if (*got == 0) {
       end_of_stream_ = true;
@@ -154,8 +212,8 @@ void Talker::check_end() {
     complain_(
         fmt::format("{}: end of stream after {} bytes, but the peer wrote {}", name_, received_, peer_->written_));
   }
-  if (peer_->plan_.farewell == Farewell::abort && peer_->phase_ == Phase::done && peer_->error_ == Error::none &&
-      !peer_->sending_shut_) {
+  const bool resets = peer_->plan_.farewell == Farewell::abort || peer_->plan_.farewell == Farewell::linger_reset;
+  if (resets && peer_->phase_ == Phase::done && peer_->error_ == Error::none && !peer_->sending_shut_) {
     complain_(fmt::format("{}: end of stream, but the peer aborted", name_));
   }
 }
@@ -166,6 +224,15 @@ void Talker::take_leave(Time now) {
       if (written_ + received_ < plan_.abort_after && !(all_written() && end_of_stream_)) return;
       stack_->tcp_abort(id_, now);
       return leave();
+    case Farewell::linger_reset:
+      if (written_ + received_ < plan_.abort_after && !(all_written() && end_of_stream_)) return;
+      options_.linger_reset = true;
+      if (const auto r = stack_->tcp_set_options(id_, options_, now); !r) return fail(r.error(), "set_options", now);
+      stack_->tcp_close(id_, now);
+      return leave();
+    case Farewell::close_unread:
+      if (!all_written() || !(stopped_reading() || end_of_stream_)) return;
+      [[fallthrough]];
     case Farewell::close:
       if (!all_written()) return;
       sending_shut_ = true;

@@ -32,6 +32,7 @@ class Talker {
          Complain complain)
       : name_(std::move(name)),
         plan_(plan),
+        options_(plan.options),
         out_(stream_out),
         in_(stream_in),
         must_finish_(must_finish),
@@ -65,6 +66,11 @@ class Talker {
   std::string describe() const;
 
  private:
+  void make_calls(Time now);
+  void make_call(const CallPlan& call, Time now);
+  void check_readiness(ReadyEvents event, const char* call);
+  size_t next_write_size() const;
+  bool stopped_reading() const { return plan_.farewell == Farewell::close_unread && received_ >= plan_.abort_after; }
   void write(Time now);
   void read(Time now);
   bool peek(Time now);  // false: the connection has failed
@@ -77,6 +83,9 @@ class Talker {
 
   std::string name_;
   const TalkerPlan& plan_;
+  TcpOptions options_;  // as they are now
+  size_t calls_made_ = 0;
+  TcpSendFlags next_flags_;
   uint64_t out_, in_;  // streams: what we write, what we must read
   bool must_finish_;
   Complain complain_;
