@@ -34,6 +34,7 @@ SegmentPlan Connection::next_plan(Time now) {
       if (SegmentPlan p = plan_tail_probe()) return p;
     }
     if (SegmentPlan p = plan_resend()) return p;
+    probe_due_ = probe_due_ && must_probe();  // it may have waited for the device until nothing was left to ask
     if (probe_due_) return plan_probe();
     if (SegmentPlan p = plan_new_data(now)) return p;
     if (keepalive_due_) return plan_keepalive();

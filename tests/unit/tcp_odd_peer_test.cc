@@ -49,5 +49,23 @@ TEST(TcpOddPeer, ASynAckThatWaitsForTheDeviceIsAnAckOnceItsSynWasAcknowledged) {
   EXPECT_EQ(t.state(id), established);
 }
 
+TEST(TcpOddPeer, AProbeThatWaitsForTheDeviceIsNotSentOnceAllWasAcknowledged) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively();
+  t.send(id, 100);
+  t.expect("P. 1:101(100) ack 1");
+  t.peer(". 1:1(0) ack 101 win 0");
+  ASSERT_TRUE(t.stack.tcp_shutdown_send(id, t.now));
+  t.pass(300ms);
+  t.expect("F. 101:101(0) ack 1");  // the FIN is the probe
+  t.refuse = true;
+  t.pass(1s);  // again, and refused
+  t.peer(". 1:1(0) ack 102 win 0");
+  EXPECT_EQ(t.state(id), fin_wait_2);
+  t.refuse = false;
+  t.writable();
+  t.expect_nothing();
+}
+
 }  // namespace
 }  // namespace limpid
