@@ -93,6 +93,8 @@ class Game {
     TcpOptions options;
     options.keepalive = (choice & 0x80) != 0;
     options.no_delay = (choice & 0x40) != 0;
+    peer_.stamps = (choice & 0x20) != 0;
+    peer_.sacks = peer_.scales = (choice & 0x10) != 0;
     if (bind) listener_ = stack_.tcp_listen(*bind, 3, options, now_).value_or(SocketId{});
     switch (choice % kStarts) {
       case 0:
@@ -145,12 +147,18 @@ class Game {
       if (s.state == kExpected[choice]) return;
     fail("the game does not start in " + std::string(name(kExpected[choice])));
   }
-  void syn() { segment({.flags = tcp_flag::syn, .sequence = peer_.next_sequence++}); }
+  void syn() { segment({.flags = tcp_flag::syn, .sequence = peer_.next_sequence++, .options = peer_.syn_options()}); }
   void acknowledge() {
-    segment({.flags = tcp_flag::ack, .sequence = peer_.next_sequence, .acknowledgment = peer_.stack_next});
+    segment({.flags = tcp_flag::ack,
+             .sequence = peer_.next_sequence,
+             .acknowledgment = peer_.stack_next,
+             .options = peer_.later_options(0, 0, 0)});
   }
   void fin(uint32_t ack) {
-    segment({.flags = tcp_flag::fin | tcp_flag::ack, .sequence = peer_.next_sequence++, .acknowledgment = ack});
+    segment({.flags = tcp_flag::fin | tcp_flag::ack,
+             .sequence = peer_.next_sequence++,
+             .acknowledgment = ack,
+             .options = peer_.later_options(0, 0, 0)});
   }
   void establish() {
     syn();
@@ -160,7 +168,7 @@ class Game {
   void open_actively(bool simultaneous) {
     connection_ = stack_.tcp_connect({kPeers, kPeerPort}, {}, {}, now_).value_or(SocketId{});
     stack_.flush(now_);
-    if (simultaneous) segment({.flags = tcp_flag::syn, .sequence = peer_.next_sequence++});
+    if (simultaneous) syn();
   }
   void close_sending() {
     (void)stack_.tcp_shutdown_send(connection_, now_);
@@ -232,7 +240,7 @@ class Game {
     s.window = input_.u16();
     const uint8_t shape = input_.u8();
     if ((shape & 1) != 0) s.urgent = input_.u16();
-    if ((shape & 2) != 0) s.options = input_.bytes(input_.u8() % 41);
+    s.options = draw_options(shape, (s.flags & tcp_flag::syn) != 0);
     if ((shape & 4) != 0) s.text.assign(input_.u8() * size_t{5}, std::byte{'t'});
     if ((shape & 8) != 0)
       s.destination_port = input_.u16() % 2 == 0 ? kListenPort : peer_.stack_port;
@@ -241,6 +249,15 @@ class Game {
     if ((shape & 0x30) == 0x30) s.source_port = static_cast<uint16_t>(kPeerPort + (shape >> 6));
     if ((shape & 0x40) != 0) advance_peer(s);
     return s;
+  }
+  // Anything; or what belongs there: timestamps, now and then from another time, and SACK blocks.
+  std::vector<std::byte> draw_options(uint8_t shape, bool syn) {
+    if ((shape & 2) != 0) return input_.bytes(input_.u8() % 41);
+    if (syn) return peer_.syn_options();
+    if ((shape & 0x30) != 0x10) return peer_.later_options(0, 0, 0);
+    const uint8_t how = input_.u8();
+    const int32_t late = how < 128 ? 0 : (how - 192) * 1000;
+    return peer_.later_options(late, how % 4, input_.u16());
   }
   // The peer takes its own segment for good: later ones follow it.
   void advance_peer(const PeerSegment& s) {
@@ -352,7 +369,8 @@ class Game {
     segment({.flags = tcp_flag::ack,
              .sequence = peer_.next_sequence,
              .acknowledgment = near(peer_.stack_next),
-             .window = input_.u16()});
+             .window = input_.u16(),
+             .options = peer_.later_options(0, 0, 0)});
   }
   void second_connection() {
     const uint8_t how = input_.u8();

@@ -37,6 +37,32 @@ class ScriptedPeer final : public LinkPort {
  public:
   Transmit transmit(const TxFrame& frame, Time now) override;
 
+  // --- options, as the peer's SYN offers them and as later segments carry them ---
+  std::vector<std::byte> syn_options() const {
+    TcpOptionSet o;
+    o.mss = 1460;
+    o.sack_permitted = sacks;
+    if (stamps) o.timestamps = TcpTimestamps{clock, 0};
+    if (scales) o.window_scale = 2;
+    return encoded(o);
+  }
+  // A timestamp `late` ticks off, and up to three blocks that lie inside what the stack has sent since its SYN.
+  std::vector<std::byte> later_options(int32_t late, uint32_t blocks, uint32_t where) {
+    TcpOptionSet o;
+    if (stamps) o.timestamps = TcpTimestamps{++clock + static_cast<uint32_t>(late), stack_clock};
+    const uint32_t piece = (stack_next - stack_first) / 8;
+    for (uint32_t i = 0; sacks && i < std::min(blocks, 3U); ++i) {
+      const uint32_t left = stack_first + 1 + ((where >> (3 * i)) & 7) * piece;
+      o.sack[o.sack_count++] = {left, left + piece};
+    }
+    return encoded(o);
+  }
+  static std::vector<std::byte> encoded(const TcpOptionSet& o) {
+    std::vector<std::byte> bytes(o.size());
+    o.write(bytes);
+    return bytes;
+  }
+
   // The whole IP packet.
   std::vector<std::byte> packet(const PeerSegment& segment) const;
 
@@ -46,6 +72,9 @@ class ScriptedPeer final : public LinkPort {
   uint16_t stack_port = kListenPort;     // its port in the last segment
   uint32_t acknowledged = 0;             // what its last segment acknowledges
   bool refusing = false;
+  bool stamps = false, sacks = false, scales = false;  // what its SYN offers
+  uint32_t clock = 0xffff'ff00;                        // of its timestamps
+  uint32_t stack_clock = 0;                            // the last that the stack sent
   uint64_t frames = 0;
   std::vector<std::byte> last;  // the last packet
 };
@@ -74,6 +103,8 @@ inline Transmit ScriptedPeer::transmit(const TxFrame& frame, Time) {
     stack_next = end;
   }
   if ((flags & tcp_flag::ack) != 0) acknowledged = load32(tcp, 8);
+  const TcpOptionSet options = TcpOptionSet::parse(tcp.subspan(TcpHeader::kMinSize, header - TcpHeader::kMinSize));
+  if (options.timestamps) stack_clock = options.timestamps->value;
   return Transmit::taken;
 }
 
