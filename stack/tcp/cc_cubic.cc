@@ -36,7 +36,7 @@ Rule Cubic::on_ack(Window& w, const AckEvent& ack) {
   }
   uint32_t acked = ack.newly_acked;
   if (w.in_slow_start()) {
-    acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout : HyStart::kSegmentsAnAck);
+    acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout * w.mss : UINT32_MAX);
     if (acked == 0) return Rule::tcp_slow_start;
   }
   return avoid(w, ack, acked);

@@ -11,7 +11,7 @@ Rule Reno::on_ack(Window& w, const AckEvent& ack) {
   if (!ack.cwnd_limited) return Rule::tcp_cwnd_unused;
   uint32_t acked = ack.newly_acked;
   if (w.in_slow_start()) {
-    acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout : kSegmentsAnAck);
+    acked = w.slow_start(acked, (ack.in_loss ? kSegmentsAnAckAfterTimeout : kSegmentsAnAck) * w.mss);
     if (acked == 0) return Rule::tcp_slow_start;
   }
   // RFC 5681 §3.1: one segment for each window of bytes acknowledged, so at most one a round trip.

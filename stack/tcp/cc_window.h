@@ -1,8 +1,9 @@
 // What a congestion control algorithm is told, and the window that it moves.
 //
 // An algorithm (cc_reno, cc_cubic) answers two questions: how far does this ACK open the window, and what is left of
-// it after a loss. What all of them share, such as the initial window, the undo of a reduction that was for nothing
-// and the share of an ACK in recovery, is in congestion.h. None of them sees the sender.
+// it after a loss; or it keeps a model of the path, and answers what the window is (cc_bbr). What all of them share,
+// such as the initial window, the undo of a reduction that was for nothing and the share of an ACK in recovery, is in
+// congestion.h. None of them sees the sender.
 #pragma once
 
 #include <algorithm>
@@ -49,6 +50,7 @@ struct LossEvent {
   LossKind kind = LossKind::fast;
   uint32_t flight_size = 0;  // sent and not acknowledged, without what limited transmit added (RFC 5681 §3.1 (4))
   bool first = true;         // timeout: the first one of this segment
+  uint32_t lost = 0;         // bytes, if a timer told of them and no ACK
   Time now{};
 };
 
@@ -61,10 +63,10 @@ struct Window {
 
   void grow(uint32_t bytes) { cwnd = cwnd > UINT32_MAX - bytes ? UINT32_MAX : cwnd + bytes; }
 
-  // RFC 5681 §3.1 (2) by bytes (RFC 3465): at most `limit` segments for one ACK, and not beyond ssthresh. The bytes of
-  // the ACK that are left for congestion avoidance.
-  uint32_t slow_start(uint32_t acked, uint32_t limit) {
-    const uint32_t step = std::min({acked, limit * mss, ssthresh - cwnd});
+  // RFC 5681 §3.1 (2) by bytes (RFC 3465): at most so much for one ACK, and not beyond ssthresh. The bytes of the ACK
+  // that are left for congestion avoidance.
+  uint32_t slow_start(uint32_t acked, uint32_t most = UINT32_MAX) {
+    const uint32_t step = std::min({acked, most, ssthresh - cwnd});
     grow(step);
     return in_slow_start() ? 0 : acked - step;
   }

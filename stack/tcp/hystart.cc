@@ -27,7 +27,8 @@ Rule HyStart::on_ack(Window& w, const AckEvent& ack) {
     round_min_ = std::min(round_min_, microseconds(ack.rtt));
     if (samples_ < kSamples) ++samples_;
   }
-  const uint32_t step = std::min(ack.newly_acked, kSegmentsAnAck * w.mss);
+  // §4.3 with L = infinity, which it has for senders that pace: see docs/deviations.md.
+  const uint32_t step = ack.newly_acked;
   const bool was_conservative = conservative();
   if (ack.cwnd_limited) w.grow(was_conservative ? step / kGrowthDivisor : step);
   if (samples_ >= kSamples) look_for_delay();

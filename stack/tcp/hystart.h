@@ -15,8 +15,6 @@ namespace limpid {
 
 class HyStart {
  public:
-  static constexpr uint32_t kSegmentsAnAck = 8;  // L for a sender that does not pace (§4.3)
-
   // Moves the window for this ACK. It sets ssthresh when slow start is over.
   Rule on_ack(Window& w, const AckEvent& ack);
   bool conservative() const { return rounds_left_ > 0; }
