@@ -1,6 +1,7 @@
 #include "tests/packetdrill/knobs.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <vector>
@@ -20,6 +21,10 @@ std::string word(const std::string& file) {
   std::ifstream(file) >> found;
   return found;
 }
+
+// When the process began, before any script had set it: the machine's own choice, which says nothing of the script's.
+// (A kernel refuses algorithms that a namespace may not choose, and then it stands on as it was.)
+const std::string kInheritedCongestion = word("/proc/sys/net/ipv4/tcp_congestion_control");
 
 EcnMode ecn_mode(int64_t value) {
   if (value == 0) return EcnMode::off;
@@ -53,7 +58,10 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   if (const auto on = value("tcp_sack")) config.offer_sack = *on != 0;
   if (const auto mode = value("tcp_ecn")) config.ecn = ecn_mode(*mode);
   if (const auto on = value("tcp_slow_start_after_idle")) config.slow_start_after_idle = *on != 0;
-  if (const auto choice = congestion_choice(word(folder + "/tcp_congestion_control"))) config.congestion = *choice;
+  const std::string congestion = word(folder + "/tcp_congestion_control");
+  if (const auto choice = congestion_choice(congestion); choice && congestion != kInheritedCongestion)
+    config.congestion = *choice;
+  if (std::getenv("LIMPID_PACKETDRILL_FQ") != nullptr) config.pacing = true;
   if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_synack_retries")) config.syn_ack_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_retries2")) config.retries_r2 = static_cast<uint32_t>(*n);

@@ -46,7 +46,9 @@ def find_scripts(paths):
 def command_for(script, options):
     """The command line that runs one script, in the script's folder."""
     defines = [part for name, value in DEFINES.items() for part in ("-D", f"{name}={value}")]
-    inside = ["env", f"LD_PRELOAD={options.object}", options.packetdrill, "--send_omit_free", *ADDRESSES, *defines,
+    # A queueing discipline is no sysctl, and not every kernel has this one: the object is told.
+    paced = ["LIMPID_PACKETDRILL_FQ=1"] if re.search(r"tc qdisc .*\bfq\b", script.read_text()) else []
+    inside = ["env", *paced, f"LD_PRELOAD={options.object}", options.packetdrill, "--send_omit_free", *ADDRESSES, *defines,
               f"--tolerance_usecs={options.tolerance_usecs}", f"--so_filename={options.object}", script.name]
     return ["unshare", "-n", "sh", "-c", NAMESPACE, "sh", *inside]
 
