@@ -77,6 +77,7 @@ struct TcpConfig {
 
   // Unless TCP_CONGESTION says otherwise; Linux tcp_congestion_control.
   CongestionChoice congestion = CongestionChoice::cubic;
+  bool pacing = false;                // also of algorithms that do not ask for it; Linux: the fq queueing discipline
   EcnMode ecn = EcnMode::passive;     // RFC 3168; Linux tcp_ecn (2)
   bool slow_start_after_idle = true;  // RFC 5681 §4.1; Linux tcp_slow_start_after_idle
 };

@@ -8,9 +8,9 @@
 
 namespace limpid {
 
-enum class CongestionChoice : uint8_t { unset, reno, cubic };
+enum class CongestionChoice : uint8_t { unset, reno, cubic, bbr };
 
-inline constexpr std::array<std::string_view, 3> kCongestionNames = {"", "reno", "cubic"};
+inline constexpr std::array<std::string_view, 4> kCongestionNames = {"", "reno", "cubic", "bbr"};
 
 constexpr std::string_view name(CongestionChoice choice) { return kCongestionNames[static_cast<size_t>(choice)]; }
 

@@ -89,6 +89,7 @@ namespace limpid {
   X(tcp_sws, "send.sws", "RFC 9293 §3.8.6.2.1", "the window is too small to be worth a segment")                     \
   X(tcp_sws_override, "send.sws-override", "RFC 9293 §3.8.6.2.1", "it waited long enough for a larger window")       \
   X(tcp_cwnd_limited, "send.cwnd", "RFC 5681 §3.1", "the congestion window is full")                                 \
+  X(tcp_paced, "send.pacing", "draft-ietf-ccwg-bbr §5.6.2", "the next burst is not due yet at the pacing rate")      \
   X(tcp_rwnd_limited, "send.rwnd", "RFC 9293 §3.8.6", "the peer's window is full")                                   \
   X(tcp_zero_window_probe, "probe.window", "RFC 9293 §3.8.6.1", "the peer's window has been zero for a while")       \
   X(tcp_retransmit_timeout, "recovery.rto", "RFC 6298 §5.4", "the retransmission timer expired")                     \

@@ -19,7 +19,7 @@ using Names = std::span<const std::string_view>;
 constexpr std::array<std::string_view, 11> kStates = {"CLOSED",      "LISTEN",     "SYN-SENT",   "SYN-RECEIVED",
                                                       "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT",
                                                       "CLOSING",     "LAST-ACK",   "TIME-WAIT"};
-constexpr std::array<std::string_view, 8> kTimers = {"rto",     "reordering", "tail-probe", "delack",
+constexpr std::array<std::string_view, 9> kTimers = {"rto",     "reordering", "tail-probe", "pacing",   "delack",
                                                      "persist", "keepalive",  "fin-wait-2", "time-wait"};
 constexpr std::array<std::string_view, 5> kCongestionStates = {"open", "disorder", "cwr", "recovery", "loss"};
 constexpr std::array<std::string_view, 17> kLimits = {"handshake",

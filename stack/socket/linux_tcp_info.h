@@ -78,6 +78,7 @@ struct LinuxTcpInfo {
   uint32_t accurate_ecn_bytes[6];  // of Accurate ECN, which we do not speak
   uint32_t accurate_ecn_modes;
 
+  static constexpr uint8_t kRateAppLimited = 1;  // of flags
   static constexpr uint8_t kTimestamps = 1, kSack = 2, kWindowScaling = 4, kEcn = 8, kEcnSeen = 16, kSynData = 32;
 };
 static_assert(sizeof(LinuxTcpInfo) == 280);

@@ -48,6 +48,7 @@ class OptionOut {
     *length_ = static_cast<socklen_t>(n);
     return 0;
   }
+  size_t room() const { return *length_; }
   int write_nothing() {
     *length_ = 0;
     return 0;
@@ -77,5 +78,6 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out);
 
 // TCP_INFO in Linux's layout, of any length.
 int get_tcp_info(Hold& hold, const OpenSocket& socket, OptionOut& out);
+int get_congestion_info(Hold& hold, const OpenSocket& socket, OptionOut& out);
 
 }  // namespace limpid

@@ -86,6 +86,28 @@ int set_reuse(Hold& hold, OpenSocket& socket, bool& which, bool on) {
   return 0;
 }
 
+// Of 32 bits, where all ones stand for "no bound", or of 64 (as Linux).
+int set_max_pacing_rate(Hold& hold, OpenSocket& socket, const OptionIn& in) {
+  uint64_t rate = 0;
+  if (in.length() < sizeof rate) {
+    uint32_t narrow = 0;
+    if (const int error = in.read(narrow); error != 0) return error;
+    rate = narrow == UINT32_MAX ? UINT64_MAX : narrow;
+  } else if (const int error = in.read(rate); error != 0) {
+    return error;
+  }
+  if (!socket.is_stream()) return 0;
+  TcpOptions options = tcp_options_of(hold, socket);
+  options.max_pacing_rate = rate;
+  set_tcp_options(hold, socket, options);
+  return 0;
+}
+
+int get_max_pacing_rate(uint64_t rate, OptionOut& out) {
+  if (out.room() >= sizeof rate) return out.write(rate);
+  return out.write(static_cast<uint32_t>(std::min<uint64_t>(rate, UINT32_MAX)));
+}
+
 int set_stream_flag(Hold& hold, OpenSocket& socket, int name, int value) {
   if (!socket.is_stream()) return 0;  // Linux takes these for any socket, and they mean nothing there
   TcpOptions options = tcp_options_of(hold, socket);
@@ -151,6 +173,8 @@ int set_socket_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& 
       return set_timeout(socket.receive_timeout, in);
     case SO_SNDTIMEO:
       return set_timeout(socket.send_timeout, in);
+    case SO_MAX_PACING_RATE:
+      return set_max_pacing_rate(hold, socket, in);
     default:
       break;
   }
@@ -210,6 +234,8 @@ int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) 
       return get_timeout(socket.receive_timeout, out);
     case SO_SNDTIMEO:
       return get_timeout(socket.send_timeout, out);
+    case SO_MAX_PACING_RATE:
+      return get_max_pacing_rate(tcp.max_pacing_rate, out);
     case SO_LINGER:
       return out.write(
           linger{.l_onoff = socket.linger, .l_linger = static_cast<int>(to_ms(socket.linger_time) / 1000)});

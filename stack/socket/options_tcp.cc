@@ -134,7 +134,7 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
     case TCP_INFO:
       return get_tcp_info(hold, socket, out);
     case TCP_CC_INFO:
-      return out.write_nothing();  // as on Linux for algorithms that have nothing to tell: Reno and CUBIC
+      return get_congestion_info(hold, socket, out);
     case TCP_CONGESTION: {
       char name_out[16] = {};  // Linux TCP_CA_NAME_MAX
       const bool chosen = options.congestion != CongestionChoice::unset;

@@ -1,4 +1,6 @@
 // TCP_INFO: what the stack tells of a connection, in Linux's words.
+#include <linux/inet_diag.h>
+
 #include "stack/socket/linux_tcp_info.h"
 #include "stack/socket/options.h"
 
@@ -50,7 +52,7 @@ uint8_t linux_options(const TcpStatus& s) {
   return static_cast<uint8_t>(options);
 }
 
-void fill_path(LinuxTcpInfo& info, const TcpStatus& s) {
+void fill_path(LinuxTcpInfo& info, const TcpStatus& s, uint64_t max_pacing_rate) {
   info.rto_us = us(s.rto);
   info.rtt_us = us(s.srtt);
   info.rttvar_us = us(s.rttvar);
@@ -66,6 +68,11 @@ void fill_path(LinuxTcpInfo& info, const TcpStatus& s) {
   info.lost = s.lost_segments;
   info.retrans = s.resent_segments;
   info.reordering = s.reordering;
+  info.pacing_rate = s.pacing_rate;
+  info.max_pacing_rate = max_pacing_rate;
+  info.delivery_rate = s.delivery_rate;
+  info.delivered = s.delivered_segments;
+  if (s.app_limited) info.flags |= LinuxTcpInfo::kRateAppLimited;
 }
 
 void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
@@ -94,11 +101,23 @@ void fill(LinuxTcpInfo& info, const TcpStatus& s, const TcpOptions& options, con
   info.ato_us = us(config.delayed_ack);
   info.rcv_mss = s.advertised_mss;
   info.rcv_space = options.receive_buffer;
-  fill_path(info, s);
+  fill_path(info, s, options.max_pacing_rate);
   fill_history(info, s, now);
 }
 
 }  // namespace
+
+// TCP_CC_INFO (<linux/inet_diag.h>): struct tcp_bbr_info, and nothing for algorithms that have nothing to tell.
+int get_congestion_info(Hold& hold, const OpenSocket& socket, OptionOut& out) {
+  const TcpStatus status = hold.stack().tcp_status(socket.id).value_or(TcpStatus{});
+  if (!status.bbr) return out.write_nothing();
+  const BbrFigures& bbr = *status.bbr;
+  return out.write(tcp_bbr_info{.bbr_bw_lo = static_cast<uint32_t>(bbr.bandwidth),
+                                .bbr_bw_hi = static_cast<uint32_t>(bbr.bandwidth >> 32),
+                                .bbr_min_rtt = us(bbr.min_rtt),
+                                .bbr_pacing_gain = (bbr.pacing_percent << 8) / 100,
+                                .bbr_cwnd_gain = (bbr.window_percent << 8) / 100});
+}
 
 int get_tcp_info(Hold& hold, const OpenSocket& socket, OptionOut& out) {
   LinuxTcpInfo info{};

@@ -28,6 +28,7 @@ void AckNews::deliver(const SendRecord& r, bool cumulatively) {
     sacked += r.length();
   }
   delivered += r.length();
+  delivered_segments += r.segments;
   if (!r.retransmitted()) {
     if (r.end <= high_seq) original_delivered = true;
     if (r.end < fack) reordered = std::min(reordered.value_or(r.seq), r.seq);

@@ -21,6 +21,7 @@ struct AckNews {
   uint32_t acked = 0;               // bytes that SND.UNA moved on
   uint32_t delivered = 0;           // bytes delivered by this ACK, cumulatively or selectively, and not known before
   uint32_t sacked = 0;              // of these, by SACK
+  uint32_t delivered_segments = 0;  // likewise delivered
   uint32_t acked_segments = 0;      // that left the scoreboard
   bool resent_acked = false;        // SND.UNA moved over something that was sent twice
   bool original_delivered = false;  // something below high_seq that was sent once only

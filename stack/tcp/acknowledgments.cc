@@ -119,8 +119,11 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
                                  Time now) {
   const CaState state = recovery_.state();
   const bool coming_down = state == CaState::recovery;
+  const RateSample rate = sample_rate(news, now);
   Rule why = c.undone ? *c.undone : c.recovered ? Rule::tcp_recovered : c.entered.value_or(Rule::tcp_ack_duplicate);
-  if ((news.advanced() && !c.recovered) || (coming_down && news.delivered > 0)) {
+  const bool by_window = (news.advanced() && !c.recovered) || (coming_down && news.delivered > 0);
+  const bool by_model = congestion_.bbr() != nullptr && (news.delivered > 0 || c.lost > 0);
+  if (by_window || by_model) {
     // What SACK had reported before is no news: it made room when it was reported (as Linux counts).
     const Rule moved = congestion_.on_ack({.newly_acked = std::min(news.acked, news.delivered),
                                            .delivered = news.delivered,
@@ -131,6 +134,9 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
                                            .rtt = rtt,
                                            .min_rtt = rtt_.min_rtt(),
                                            .srtt = rtt_.srtt(),
+                                           .rate = rate,
+                                           .total_delivered = pace_ ? pace_->rate.delivered() : 0,
+                                           .lost = c.lost,
                                            .in_recovery = coming_down,
                                            .in_loss = state == CaState::loss,
                                            .ece = ecn_.echoed(),

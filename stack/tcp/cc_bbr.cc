@@ -25,7 +25,8 @@ uint32_t narrow(uint64_t bytes) { return static_cast<uint32_t>(std::min<uint64_t
 
 // §5.2.3: first the model, then the state, then what follows from both.
 Rule BbrModel::on_ack(Window& w, const AckEvent& ack) {
-  srtt_ = ack.srtt;
+  if (pacing_rate_ == 0 && ack.srtt > Duration{}) pacing_rate_ = pacing_rate(w, ack.srtt);
+  if (ack.delivered > 0) idle_restart_ = false;
   update_round(ack);
   update_bandwidth(w, ack);
   update_aggregation(w, ack);
@@ -43,15 +44,17 @@ Rule BbrModel::on_ack(Window& w, const AckEvent& ack) {
 
 void BbrModel::update_round(const AckEvent& ack) {
   round_inflight_ = std::max(round_inflight_, ack.in_flight_before);
-  round_lost_ += ack.lost;
-  if (ack.lost > 0) {
-    lost_in_round_ = true;
-    if (loss_events_ < UINT8_MAX) ++loss_events_;
-  }
+  if (ack.lost > 0) note_loss(ack.lost);
   round_start_ = ack.rate && ack.rate.prior_delivered >= next_round_;
   if (!round_start_) return;
   start_round(ack);
   ++rounds_since_probe_;
+}
+
+void BbrModel::note_loss(uint32_t bytes) {
+  round_lost_ += bytes;
+  lost_in_round_ = true;
+  if (loss_events_ < UINT8_MAX) ++loss_events_;
 }
 
 void BbrModel::update_bandwidth(const Window& w, const AckEvent& ack) {
@@ -141,9 +144,9 @@ uint32_t BbrModel::with_headroom(const Window& w) const {
 // --- §5.6: control
 // -------------------------------------------------------------------------------------------------------
 
-uint64_t BbrModel::pacing_rate(const Window& w) const {
+uint64_t BbrModel::pacing_rate(const Window& w, Duration srtt) const {
   if (pacing_rate_ > 0) return pacing_rate_;
-  const auto round = static_cast<uint64_t>(std::max<int64_t>(to_us(srtt_ > Duration{} ? srtt_ : Duration{1ms}), 1));
+  const auto round = static_cast<uint64_t>(std::max<int64_t>(to_us(srtt > Duration{} ? srtt : Duration{1ms}), 1));
   return percent(uint64_t{w.cwnd} * 1'000'000 / round, 277);
 }
 
@@ -152,11 +155,10 @@ void BbrModel::set_window(Window& w, const AckEvent& ack) {
     if (ack.rate.prior_delivered >= conserve_until_) conserving_ = false;
     w.cwnd = std::max(w.cwnd, ack.in_flight + std::max(ack.delivered, w.mss));
   }
-  const uint64_t burst = std::clamp<uint64_t>(pacing_rate(w) / 1000, uint64_t{2} * w.mss, 64 << 10);
-  const uint32_t gain = state_ == State::probe_up ? 225 : state_ == State::probe_rtt ? 50 : 200;
+  const uint64_t burst = std::clamp<uint64_t>(pacing_rate(w, ack.srtt) / 1000, uint64_t{2} * w.mss, 64 << 10);
   const uint64_t room = std::max<uint64_t>(3 * burst, least(w)) + (state_ == State::probe_up ? 2 * w.mss : 0);
   const uint64_t extra = full_bw_reached_ ? std::max(extra_acked_[0], extra_acked_[1]) : extra_acked_[0];
-  const uint32_t most = narrow(std::max<uint64_t>(bdp(w, gain) + extra, room));
+  const uint32_t most = narrow(std::max<uint64_t>(bdp(w, window_percent()) + extra, room));
   if (!conserving_) {
     if (full_bw_reached_) {
       w.cwnd = std::min(narrow(uint64_t{w.cwnd} + ack.delivered), most);
@@ -175,8 +177,10 @@ void BbrModel::set_window(Window& w, const AckEvent& ack) {
 
 // §5.6.4.4: a loss is no reason to send much less, but in the first round no more goes in than comes out.
 void BbrModel::on_loss(Window& w, const LossEvent& loss) {
+  undo_ = {.state = state_, .bw_lo = bw_lo_, .inflight_lo = inflight_lo_, .inflight_hi = inflight_hi_};
+  if (loss.kind == LossKind::ecn) return note_loss(0);  // RFC 3168 §6.1.2: as a loss, but nothing is missing
   prior_cwnd_ = std::max(prior_cwnd_, w.cwnd);
-  if (loss.kind == LossKind::ecn) return;
+  if (loss.lost > 0) note_loss(loss.lost);
   conserving_ = true;
   conserve_until_ = next_round_;
   w.cwnd = w.mss;  // and with the next ACK what is in flight then
@@ -185,6 +189,27 @@ void BbrModel::on_loss(Window& w, const LossEvent& loss) {
 void BbrModel::on_recovered(Window& w) {
   conserving_ = false;
   w.cwnd = std::max(w.cwnd, std::exchange(prior_cwnd_, 0));
+}
+
+void BbrModel::on_undo(Window& w) {
+  on_recovered(w);
+  lost_in_round_ = false;
+  reset_full_bandwidth(0);
+  bw_lo_ = std::max(bw_lo_, undo_.bw_lo);
+  inflight_lo_ = std::max(inflight_lo_, undo_.inflight_lo);
+  inflight_hi_ = std::max(inflight_hi_, undo_.inflight_hi);
+  const bool probed = undo_.state == State::startup || undo_.state == State::probe_up;
+  if (!probed || state_ == undo_.state || state_ == State::probe_rtt) return;
+  state_ = undo_.state;
+  full_bw_reached_ = state_ != State::startup;
+}
+
+// §5.4.1: the queue is empty, so at the modelled rate, and no need to look for the least round trip time right now.
+void BbrModel::on_transmit_start(Time now) {
+  idle_restart_ = true;
+  aggregate_since_ = now;
+  aggregate_ = 0;
+  if (probing_bandwidth() && bandwidth() > 0) pacing_rate_ = bandwidth();
 }
 
 }  // namespace limpid

@@ -25,8 +25,13 @@ class BbrModel {
   Rule on_ack(Window& w, const AckEvent& ack);
   void on_loss(Window& w, const LossEvent& loss);
   void on_recovered(Window& w);
+  void on_undo(Window& w);           // the loss was none
+  void on_transmit_start(Time now);  // text goes out after nothing was in flight
 
-  uint64_t pacing_rate(const Window& w) const;  // bytes a second
+  // Bytes a second. `srtt`: what the handshake measured, while nothing better is known.
+  uint64_t pacing_rate(const Window& w, Duration srtt) const;
+  uint32_t pacing_percent() const;
+  uint32_t window_percent() const;
   State state() const { return state_; }
   uint64_t bandwidth() const { return std::min(max_bw(), bw_lo_); }
   Duration min_rtt() const { return min_rtt_; }
@@ -43,6 +48,7 @@ class BbrModel {
   uint32_t target_inflight(const Window& w) const { return std::min(bdp(w, 100), w.cwnd); }
   uint32_t with_headroom(const Window& w) const;
   uint32_t least(const Window& w) const { return 4 * w.mss; }
+  void note_loss(uint32_t bytes);
   void start_round(const AckEvent& ack) { next_round_ = ack.total_delivered; }
   void reset_full_bandwidth(uint64_t rate);
 
@@ -57,7 +63,6 @@ class BbrModel {
   void start_up(const Window& w, const AckEvent& ack);
   void check_probe_rtt(Window& w, const AckEvent& ack);
   bool probing_bandwidth() const { return state_ >= State::probe_down && state_ <= State::probe_up; }
-  uint32_t pacing_percent() const;
   uint32_t probe_rtt_window(const Window& w) const { return std::max(bdp(w, 50), least(w)); }
 
   // --- control ---
@@ -74,6 +79,7 @@ class BbrModel {
   bool probe_ending_ = false;  // its last samples are still to come
   bool rtt_round_done_ = false;
   bool lost_in_round_ = false;
+  bool idle_restart_ = false;  // nothing was delivered since the connection was idle
   uint8_t full_bw_rounds_ = 0;
   uint8_t loss_events_ = 0;
   uint8_t aggregation_rounds_ = 0;
@@ -108,8 +114,16 @@ class BbrModel {
   uint32_t prior_cwnd_ = 0;
   bool conserving_ = false;  // the first round of a recovery: no more goes in than comes out
   uint64_t conserve_until_ = 0;
-  Duration srtt_{};
   uint64_t pacing_rate_ = 0;
+
+  // What the last loss changed, should it have been none (§5.5.10.4).
+  struct Undo {
+    State state = State::startup;
+    uint64_t bw_lo = kNoRate;
+    uint32_t inflight_lo = kNoBound;
+    uint32_t inflight_hi = kNoBound;
+  };
+  Undo undo_;
 };
 
 // The model in memory of its own: it is eight times as large as what other algorithms keep.
@@ -124,10 +138,11 @@ class Bbr {
   Rule on_ack(Window& w, const AckEvent& ack) { return model_->on_ack(w, ack); }
   void on_loss(Window& w, const LossEvent& loss) { model_->on_loss(w, loss); }
   void on_recovered(Window& w) { model_->on_recovered(w); }
-  uint64_t pacing_rate(const Window& w) const { return model_->pacing_rate(w); }
+  void on_undo(Window& w) { model_->on_undo(w); }
+  const BbrModel& model() const { return *model_; }
   // A loss does not move ssthresh: nothing here asks for it.
   uint32_t ssthresh_after(const Window& w, const LossEvent&) const { return w.ssthresh; }
-  void on_transmit_start(Time) {}
+  void on_transmit_start(Time now) { model_->on_transmit_start(now); }
   void restart() {}
 
  private:

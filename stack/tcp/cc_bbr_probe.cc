@@ -35,6 +35,11 @@ uint32_t BbrModel::pacing_percent() const {
   }
 }
 
+uint32_t BbrModel::window_percent() const {
+  if (state_ == State::probe_up) return 225;
+  return state_ == State::probe_rtt ? 50 : 200;
+}
+
 void BbrModel::update_state(Window& w, const AckEvent& ack) {
   if (state_ == State::startup && full_bw_reached_) state_ = State::drain;
   if (state_ == State::drain && ack.in_flight <= bdp(w, 100)) start_down(ack);
@@ -154,7 +159,7 @@ void BbrModel::start_up(const Window& w, const AckEvent& ack) {
 
 void BbrModel::check_probe_rtt(Window& w, const AckEvent& ack) {
   if (state_ != State::probe_rtt) {
-    if (probe_rtt_min_ == Duration{} || ack.now <= probe_rtt_min_at_ + 5s || ack.in_flight == 0) return;
+    if (probe_rtt_min_ == Duration{} || ack.now <= probe_rtt_min_at_ + 5s || idle_restart_) return;
     state_ = State::probe_rtt;
     prior_cwnd_ = std::max(prior_cwnd_, w.cwnd);
     probe_rtt_done_ = kNever;

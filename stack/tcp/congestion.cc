@@ -3,6 +3,12 @@
 #include <utility>
 
 namespace limpid {
+namespace {
+
+constexpr uint32_t kPacingInSlowStart = 200;  // percent; Linux tcp_pacing_ss_ratio
+constexpr uint32_t kPacing = 120;             // Linux tcp_pacing_ca_ratio
+
+}  // namespace
 
 Congestion::Congestion(const TcpConfig& config, CongestionChoice choice, uint32_t mss)
     : initial_segments_(static_cast<uint16_t>(std::clamp(config.initial_window_segments, 1u, 1000u))),
@@ -13,13 +19,33 @@ Congestion::Congestion(const TcpConfig& config, CongestionChoice choice, uint32_
 }
 
 Congestion::Algorithm Congestion::make(CongestionChoice choice) {
-  if (choice == CongestionChoice::reno) return Reno{};
-  return Cubic{};
+  switch (choice) {
+    case CongestionChoice::reno:
+      return Reno{};
+    case CongestionChoice::bbr:
+      return Bbr{};
+    default:
+      return Cubic{};
+  }
+}
+
+const BbrModel* Congestion::bbr() const {
+  const Bbr* bbr = std::get_if<Bbr>(&algorithm_);
+  return bbr != nullptr ? &bbr->model() : nullptr;
+}
+
+// Linux tcp_update_pacing_rate().
+uint64_t Congestion::pacing_rate(Duration srtt) const {
+  if (const BbrModel* model = bbr()) return model->pacing_rate(w_, srtt);
+  if (srtt <= Duration{}) return 0;
+  const uint32_t percent = w_.cwnd < w_.ssthresh / 2 ? kPacingInSlowStart : kPacing;
+  return uint64_t{w_.cwnd} * percent * 10'000 / static_cast<uint64_t>(std::max<int64_t>(to_us(srtt), 1));
 }
 
 void Congestion::choose(CongestionChoice choice) {
   if (choice == CongestionChoice::unset || choice == this->choice()) return;
   algorithm_ = make(choice);
+  if (bbr() != nullptr) episode_.reset();
   if (episode_) episode_->algorithm = algorithm_;
 }
 
@@ -49,6 +75,10 @@ Rule Congestion::on_ack(AckEvent ack) {
   untouched_ = false;
   ack.round_start = ack.una >= round_end_;
   if (ack.round_start) round_end_ = ack.nxt;
+  if (auto* model = std::get_if<Bbr>(&algorithm_)) {
+    ack.cwnd_limited = usage_.limited(w_);
+    return model->on_ack(w_, ack);
+  }
   if (ack.in_recovery && episode_) {
     w_.cwnd =
         std::max(ack.in_flight + episode_->prr.on_ack(ack.delivered, ack.in_flight, ack.safe_ack, w_.mss), w_.mss);
@@ -68,6 +98,7 @@ Rule Congestion::on_ack(AckEvent ack) {
 
 void Congestion::on_loss(const LossEvent& loss) {
   untouched_ = false;
+  if (auto* model = std::get_if<Bbr>(&algorithm_)) return model->on_loss(w_, loss);
   if (!episode_) episode_ = std::make_unique<Episode>();
   if (!std::exchange(episode_->repairing, true) || episode_->before.cwnd == 0) {
     episode_->before = w_;
@@ -89,6 +120,7 @@ void Congestion::on_loss(const LossEvent& loss) {
 // Proportional reduction has brought the window to ssthresh. Without SACK the last ACK may cover so much at once that
 // the pipe is empty: RFC 6582 §3.2 (3), full ACK, option 1, no burst.
 void Congestion::on_recovered(uint32_t in_flight, bool by_sack) {
+  if (auto* model = std::get_if<Bbr>(&algorithm_)) return model->on_recovered(w_);
   if (!episode_) return;
   episode_->repairing = false;
   w_.cwnd = w_.ssthresh;
@@ -97,6 +129,7 @@ void Congestion::on_recovered(uint32_t in_flight, bool by_sack) {
 
 // The loss was none (RFC 4015 §3.2, RFC 9438 §4.9).
 void Congestion::on_undo() {
+  if (auto* model = std::get_if<Bbr>(&algorithm_)) return model->on_undo(w_);
   if (!episode_ || episode_->before.cwnd == 0) return;
   w_.cwnd = std::max(w_.cwnd, episode_->before.cwnd);
   w_.ssthresh = std::max(w_.ssthresh, episode_->before.ssthresh);
@@ -119,7 +152,7 @@ void Congestion::on_transmit_start(Time now) {
 
 // RFC 5681 §4.1: the path may have changed meanwhile. Where the window was stays known (RFC 2861 §3.1).
 void Congestion::on_idle() {
-  if (!idle_restart_) return;
+  if (!idle_restart_ || bbr() != nullptr) return;  // BBR's rate stands, and pacing makes a burst of none (as Linux)
   const uint32_t restart = initial_window();
   if (w_.cwnd <= restart) return;
   if (w_.ssthresh != UINT32_MAX) w_.ssthresh = std::max(w_.ssthresh, w_.cwnd / 4 * 3);

@@ -1,4 +1,5 @@
-// How much may go: the congestion window, moved by one of several algorithms (cc_reno, cc_cubic; TCP_CONGESTION).
+// How much may go: the congestion window, moved by one of several algorithms (cc_reno, cc_cubic, cc_bbr;
+// TCP_CONGESTION).
 //
 // It is told what happened (AckEvent, LossEvent, …) and owns the window. It never sees the sender, and does not know
 // which bytes are lost: that is recovery's business. What the algorithms share lives here:
@@ -7,6 +8,8 @@
 //   recovery   after a loss: the window comes down to ssthresh proportionally (prr.h), or by inflation and deflation
 //   loss       after a timeout: slow start from one segment
 //
+// BBR takes part in none of that: it hears of each ACK and each loss, and says itself what the window is.
+//
 // on_undo() brings back what stood before the last loss, if that turns out to have been none.
 #pragma once
 
@@ -14,6 +17,7 @@
 #include <variant>
 
 #include "stack/config.h"
+#include "stack/tcp/cc_bbr.h"
 #include "stack/tcp/cc_cubic.h"
 #include "stack/tcp/cc_reno.h"
 #include "stack/tcp/cc_window.h"
@@ -31,13 +35,19 @@ class Congestion {
   bool in_slow_start() const { return w_.in_slow_start(); }
   CongestionChoice choice() const { return static_cast<CongestionChoice>(algorithm_.index() + 1); }
 
+  const BbrModel* bbr() const;  // null: another algorithm
+  // Bytes a second; 0: not known. Linux's for algorithms that have no rate of their own: what makes the window go
+  // within a round trip, with room for growth.
+  uint64_t pacing_rate(Duration srtt) const;
+
   // Another algorithm takes over the window as it stands (as Linux).
   void choose(CongestionChoice choice);
   // The initial window follows it until something was sent; later the window keeps its number of segments.
   void set_mss(uint32_t mss);
   void on_syn_lost() { w_.cwnd = w_.mss; }  // RFC 5681 §3.1: after a lost SYN the initial window is one segment
 
-  // New data acknowledged; in recovery also for each ACK that delivered something. Why the window is now what it is.
+  // New data acknowledged; in recovery also for each ACK that delivered something; BBR is told of each that delivered,
+  // or lost, anything at all. Why the window is now what it is.
   Rule on_ack(AckEvent ack);
   void on_loss(const LossEvent& loss);
   void on_recovered(uint32_t in_flight, bool by_sack = true);
@@ -54,7 +64,7 @@ class Congestion {
   void deflate(uint32_t newly_acked);
 
  private:
-  using Algorithm = std::variant<Reno, Cubic>;
+  using Algorithm = std::variant<Reno, Cubic, Bbr>;
 
   // From a loss until a round trip after its repair: in memory of its own, since a connection that loses nothing
   // needs none of it.

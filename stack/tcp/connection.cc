@@ -199,6 +199,7 @@ TcpStatus Connection::status() const {
   s.lost_segments = recovery_.lost().segments;
   s.resent_segments = recovery_.retransmitted().segments;
   s.reordering = recovery_.reordering();
+  fill_pace(s);
   s.opened = opened_;
   s.last_received = last_received_;
   s.last_sent = last_sent_;
@@ -234,7 +235,8 @@ const char* Connection::broken_invariant(Time now) const {
   const bool blocked = ListHook<BlockedTag>::linked();
   if (snd_.una < snd_.nxt && !blocked && !loss_timer_running() && !timers_.running(TcpTimer::persist))
     return "octets are unacknowledged and no timer runs";
-  if (synchronized(state_) && unsent() > 0 && snd_.una == snd_.nxt && !blocked && !timers_.running(TcpTimer::persist))
+  const bool will_come = timers_.running(TcpTimer::persist) || timers_.running(TcpTimer::pacing);
+  if (synchronized(state_) && unsent() > 0 && snd_.una == snd_.nxt && !blocked && !will_come)
     return "octets wait and nothing will send them";
   return nullptr;
 }

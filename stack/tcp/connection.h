@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "stack/base/intrusive_list.h"
@@ -26,6 +27,7 @@
 #include "stack/tcp/sack_report.h"
 #include "stack/tcp/segment.h"
 #include "stack/tcp/segment_plan.h"
+#include "stack/tcp/send_pace.h"
 #include "stack/tcp/status.h"
 #include "stack/tcp/timers.h"
 
@@ -229,6 +231,16 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void note_sent(const SegmentPlan& plan, Time now);
   void send_reset(Rule why, Time now);
 
+  // --- pacing.cc ---
+  bool paced() const;
+  uint64_t pacing_rate() const;
+  bool held_back_by_pace();
+  DeliveryStamp stamp_text(const SegmentPlan& plan, Time now);
+  void pace(uint32_t length, Time now);
+  void note_app_limit();
+  RateSample sample_rate(const AckNews& news, Time now);
+  void fill_pace(TcpStatus& s) const;
+
   // --- option_output.cc ---
   TcpOptionSet syn_options(Time now) const;
   TcpOptionSet options_of(const SegmentPlan& plan, Time now) const;
@@ -310,7 +322,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   TimerTable timers_;
   Burst burst_;
   LimitAccount limits_;
-  SeqPos push_at_;  // the end of the last SEND behind which no more was promised: PSH is due there
+  std::unique_ptr<SendPace> pace_;  // with the first text
+  SeqPos push_at_;                  // the end of the last SEND behind which no more was promised: PSH is due there
 
   uint32_t timestamp_offset_;    // of our clock on the wire
   RecentTimestamp recent_;       // TS.Recent (RFC 7323 §4.3)

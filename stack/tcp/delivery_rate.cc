@@ -8,10 +8,14 @@ DeliveryStamp DeliveryRate::on_send(bool nothing_in_flight, Time now) {
       .delivered = delivered_, .delivered_at = delivered_at_, .first_sent = first_sent_, .app_limited = app_limited()};
 }
 
-RateSample DeliveryRate::on_ack(uint32_t newly_delivered, const SendRecord& newest, Duration min_rtt, Time now) {
+void DeliveryRate::on_delivered(uint32_t newly_delivered, Time now) {
   delivered_ += newly_delivered;
   delivered_at_ = now;
   if (delivered_ > app_limited_until_) app_limited_until_ = 0;
+}
+
+RateSample DeliveryRate::on_ack(uint32_t newly_delivered, const SendRecord& newest, Duration min_rtt, Time now) {
+  on_delivered(newly_delivered, now);
   first_sent_ = newest.sent;
 
   const DeliveryStamp& then = newest.stamp;
@@ -24,7 +28,10 @@ RateSample DeliveryRate::on_ack(uint32_t newly_delivered, const SendRecord& newe
                           .prior_delivered = then.delivered,
                           .app_limited = then.app_limited};
   // As Linux shows it: a lower bound does not hide a better figure.
-  if (!sample.app_limited || sample.rate >= rate_) rate_ = sample.rate;
+  if (!sample.app_limited || sample.rate >= rate_) {
+    rate_ = sample.rate;
+    rate_app_limited_ = sample.app_limited;
+  }
   return sample;
 }
 

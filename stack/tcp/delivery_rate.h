@@ -29,10 +29,13 @@ class DeliveryRate {
   void on_app_limited(uint32_t in_flight) { app_limited_until_ = std::max<uint64_t>(delivered_ + in_flight, 1); }
   // An ACK delivered so much; `newest` is the most recently sent range of it.
   RateSample on_ack(uint32_t newly_delivered, const SendRecord& newest, Duration min_rtt, Time now);
+  // Without SACK a duplicate ACK tells that something was delivered, and not what: it counts, and gives no sample.
+  void on_delivered(uint32_t newly_delivered, Time now);
 
   uint64_t delivered() const { return delivered_; }  // bytes, all together
   uint64_t rate() const { return rate_; }            // the last sample worth showing, bytes a second
   bool app_limited() const { return app_limited_until_ != 0; }
+  bool sample_app_limited() const { return rate_app_limited_; }  // whether rate() is a lower bound
 
  private:
   uint64_t delivered_ = 0;
@@ -40,6 +43,7 @@ class DeliveryRate {
   Time first_sent_{};               // of the flight under way
   uint64_t app_limited_until_ = 0;  // until so much is delivered; 0: not so
   uint64_t rate_ = 0;
+  bool rate_app_limited_ = false;
 };
 
 }  // namespace limpid

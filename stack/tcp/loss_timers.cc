@@ -82,7 +82,8 @@ void Connection::on_reordering_timeout(Time now) {
   trace_conclusions(state, c, now);
   tell_congestion(c, flight_size, now);
   // One segment may go, as for an ACK that had delivered one (RFC 6937 §3).
-  if (c.entered) tell_congestion({.now = now, .delivered = mss_}, {before, flight_size}, {}, c, now);
+  if (c.entered || c.lost > 0)
+    tell_congestion({.now = now, .delivered = c.entered ? mss_ : 0}, {before, flight_size}, {}, c, now);
   if (c.reordering_timer) return run_loss_timer(TcpTimer::reordering, *c.reordering_timer, now);
   run_loss_timer(TcpTimer::rto, until_rto(now), now);
 }

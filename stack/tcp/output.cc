@@ -18,6 +18,7 @@ void Connection::output(Time now) {
     }
   }
   congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before);
+  note_app_limit();
   if (has_room()) {
     writer_waits_ = false;
     if (!had_room) raise(kWritable);
@@ -55,7 +56,7 @@ SegmentPlan Connection::plan_resend() {
   // Not into a window that shrank to nothing: probes do that work (RFC 9293 §3.8.6, SHLD-16).
   if (snd_.wnd == 0) return {};
   const auto range = recovery_.next_to_resend(mss_);
-  if (!range) return {};
+  if (!range || (!recovery_.urgent() && held_back_by_pace())) return {};
   const uint32_t flying = in_flight();
   const bool fits = flying == 0 || flying + (range->end - range->seq) <= congestion_.cwnd();
   if (!fits && !recovery_.urgent()) return {};
@@ -92,6 +93,7 @@ SegmentPlan Connection::plan_new_data(Time now) {
   const bool fin_waits = fin_queued_ && !fin_sent();
   if (unsent_bytes == 0 && !fin_waits) return {};
   if (recovery_.next_to_resend(mss_)) return {};  // old bytes first
+  if (held_back_by_pace()) return {};
 
   // RFC 5681 §4.1: after an idle time longer than the RTO the congestion window begins anew.
   if (snd_.una == snd_.nxt && snd_.nxt > SeqPos{1} && now - last_sent_ > rtt_.rto()) congestion_.on_idle();
@@ -275,22 +277,24 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
 
 // What takes sequence numbers is on record from now on.
 void Connection::note_sent(const SegmentPlan& plan, Time now) {
+  const DeliveryStamp stamp = stamp_text(plan, now);
   if (plan.end() > snd_.nxt) {
     if (snd_.una == snd_.nxt) {
       stalled_since_ = now;
       congestion_.on_transmit_start(now);
     }
-    recovery_.sent(snd_.nxt, plan.end(), mss_, {}, now);
+    recovery_.sent(snd_.nxt, plan.end(), mss_, stamp, now);
     if (plan.push && plan.seq + plan.length == push_at_) recovery_.pushed();
     snd_.nxt = plan.end();
   } else {
-    recovery_.resent(plan.seq, plan.end(), mss_, {}, now);
+    recovery_.resent(plan.seq, plan.end(), mss_, stamp, now);
   }
   if (plan.tail_probe) {
     tail_probe_due_ = false;
     recovery_.probe_sent(snd_.nxt, plan.kind == SegmentPlan::Kind::resend);
   }
   congestion_.on_sent(plan.length);
+  pace(plan.length, now);
   last_sent_ = now;
   arm_loss_timer_for(plan, now);
 }

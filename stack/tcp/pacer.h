@@ -1,6 +1,12 @@
-// Spreads what may go over time: after a burst that a millisecond of the pacing rate allows (and two segments at least,
-// draft-ietf-ccwg-bbr §5.6.3), output waits for as long as that burst takes. The wait itself is the connection's
-// `pacing` timer.
+// Spreads what may go over time: a burst goes at once, and the next one when the first has had as long as it takes at
+// the pacing rate. A burst is a millisecond of that rate, and two segments at least (draft-ietf-ccwg-bbr §5.6.3).
+//
+//   rate  ----------------------------------------------->
+//   sent  ##        ##        ##            ####        ##      each # a segment
+//                                      ^ the clock came late: what should have gone meanwhile goes now
+//
+// The wait itself is the connection's `pacing` timer. A clock that is coarser than a burst is no loss of rate: what a
+// late timer has missed is made up for. What the application, or a window, did not use, is not.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +19,8 @@ namespace limpid {
 class Pacer {
  public:
   static constexpr uint64_t kLargestBurst = 64 << 10;
+  static constexpr Duration kMostMadeUp = 10ms;  // of what a late timer has missed
+  static constexpr Duration kLongestWait = 1s;
 
   static uint64_t burst(uint64_t rate, uint32_t mss) {
     return std::clamp<uint64_t>(rate / 1000, uint64_t{2} * mss, std::max<uint64_t>(kLargestBurst, 2 * uint64_t{mss}));
@@ -21,19 +29,25 @@ class Pacer {
   // Text went out, at `rate` bytes a second: how long to wait before more does. Zero: the burst is not over.
   Duration on_sent(uint32_t bytes, uint64_t rate, uint32_t mss, Time now) {
     if (rate == 0) return {};
-    const auto since = static_cast<uint64_t>(std::clamp<int64_t>(to_us(now - last_), 0, 1'000'000));
-    const uint64_t drained = since * rate / 1'000'000;  // what was sent long ago is no part of this burst
-    sent_ = static_cast<uint32_t>(sent_ > drained ? sent_ - drained : 0) + bytes;
-    last_ = now;
-    if (sent_ < burst(rate, mss)) return {};
-    const uint64_t nanoseconds = uint64_t{sent_} * 1'000'000'000 / rate;
-    sent_ = 0;
-    return Duration(static_cast<int64_t>(std::min<uint64_t>(nanoseconds, 1'000'000'000)));
+    if (now != released_at_) departure_ = std::max(departure_, now);
+    departure_ += std::min(time_for(bytes, rate), kLongestWait);
+    const Duration ahead = departure_ - now;
+    return ahead < time_for(burst(rate, mss) - mss / 2, rate) ? Duration{} : std::min(ahead, kLongestWait);
+  }
+
+  // The wait is over.
+  void on_timer(Time now) {
+    departure_ = std::max(departure_, now - kMostMadeUp);
+    released_at_ = now;
   }
 
  private:
-  uint32_t sent_ = 0;  // bytes of this burst
-  Time last_{};
+  static Duration time_for(uint64_t bytes, uint64_t rate) {
+    return Duration(static_cast<int64_t>(std::min<uint64_t>(bytes * 1'000'000'000 / rate, INT64_MAX)));
+  }
+
+  Time departure_{};           // when all that was sent has had its time
+  Time released_at_ = kNever;  // the last wait ended
 };
 
 }  // namespace limpid

@@ -106,9 +106,11 @@ void Recovery::count_duplicates(const AckInput& in, AckNews& news) {
     if (!in.duplicate) return;
     ++duplicates_;
     news.delivered = in.mss;
+    news.delivered_segments = 1;
     return;
   }
   const uint32_t known = std::min(duplicates_ * in.mss, news.acked);
+  news.delivered_segments = std::max(news.acked_segments - std::min(news.acked_segments, duplicates_), 1u);
   news.delivered = std::max(news.acked - known, std::min(in.mss, news.acked));
   if (state_ != CaState::recovery || in.ack >= high_seq_) {
     duplicates_ = 0;

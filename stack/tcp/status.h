@@ -39,6 +39,7 @@ struct TcpOptions {
   uint8_t ttl = 0;                 // IP_TTL
   uint8_t tos = 0;                 // IP_TOS
   CongestionChoice congestion = CongestionChoice::unset;  // TCP_CONGESTION
+  uint64_t max_pacing_rate = UINT64_MAX;                  // SO_MAX_PACING_RATE: bytes a second; UINT64_MAX: no bound
   ReusePolicy reuse;                                      // kept here so that accepted connections inherit it
 };
 
@@ -50,6 +51,14 @@ struct TcpSendFlags {
 struct TcpReceiveFlags {
   bool peek = false;    // MSG_PEEK: leave the bytes and the window as they are
   bool urgent = false;  // MSG_OOB: the urgent byte
+};
+
+// What BBR believes of the path (TCP_CC_INFO).
+struct BbrFigures {
+  uint64_t bandwidth = 0;  // bytes a second
+  Duration min_rtt{};
+  uint32_t pacing_percent = 0;
+  uint32_t window_percent = 0;
 };
 
 struct TcpStatus {
@@ -96,6 +105,14 @@ struct TcpStatus {
   uint32_t reordering = 3;        // segments that may overtake another before it counts as lost
   bool in_recovery = false;       // fast recovery
   bool in_loss = false;           // after a timeout
+  uint64_t pacing_rate = 0;       // bytes a second, bounded by SO_MAX_PACING_RATE; 0: not known
+  bool paced = false;             // text goes out at that rate, not in bursts of a window
+  bool pacing_holds = false;      // the next burst is not due yet
+  uint64_t delivery_rate = 0;     // bytes a second, of the last sample worth showing
+  bool app_limited = false;       // it is a lower bound: the application sent too little
+  uint64_t delivered = 0;         // bytes that left the network on the other side
+  uint32_t delivered_segments = 0;
+  std::optional<BbrFigures> bbr;
   Time opened{};
   Time last_received{};
   Time last_sent{};

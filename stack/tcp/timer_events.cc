@@ -25,6 +25,10 @@ void Connection::on_timer(Time now) {
       case TcpTimer::tail_probe:
         on_tail_probe_timeout(now);
         break;
+      case TcpTimer::pacing:
+        pace_->pacer.on_timer(now);
+        pace_->held_back = false;
+        break;
       case TcpTimer::delayed_ack:
         want_ack(Rule::tcp_ack_timer);
         interactive_ = false;  // the user's answer did not come in time
@@ -80,7 +84,8 @@ void Connection::presume_lost(bool first, Time now) {
   if (env_.tracer.on() && recovery_.state() != before)
     env_.tracer.emit(EventKind::recovery_congestion_state_updated, Rule::tcp_retransmit_timeout, number_, now,
                      {static_cast<uint32_t>(before), static_cast<uint32_t>(recovery_.state())});
-  congestion_.on_loss({.kind = LossKind::timeout, .flight_size = flight_size, .first = c.reduce, .now = now});
+  congestion_.on_loss(
+      {.kind = LossKind::timeout, .flight_size = flight_size, .first = c.reduce, .lost = c.lost, .now = now});
   ecn_.on_reduced(snd_.nxt);
   trace_metrics(Rule::tcp_retransmit_timeout, now);
 }
@@ -144,7 +149,8 @@ void Connection::adjust_timers(Time now) {
     if (outstanding && !probing && !loss_timer_running()) set_timer(TcpTimer::rto, rtt_.rto(), now);
 
     // Something small waits, nothing is under way whose ACK could release it, and the window is not zero.
-    const bool held_back = !probing && !outstanding && unsent() > 0 && !override_due_;
+    const bool held_back =
+        !probing && !outstanding && unsent() > 0 && !override_due_ && !timers_.running(TcpTimer::pacing);
     // The first probe after one RTO (SHLD-29), also where the timer ran for a small segment until now.
     const bool first_probe = probe_interval_ == Duration{};
     if (probing && (first_probe || !timers_.running(TcpTimer::persist))) {

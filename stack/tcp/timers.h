@@ -13,14 +13,15 @@ enum class TcpTimer : uint8_t {
   rto,          // retransmission (RFC 6298), of SYN, text and FIN
   reordering,   // what may only be late is lost then (RFC 8985 §6.2); one of these three runs at a time
   tail_probe,   // ACKs are overdue (RFC 8985 §7.2)
+  pacing,       // the next burst is not due yet (pacer.h)
   delayed_ack,  // an ACK that waits for company (RFC 9293 §3.8.6.3)
   persist,      // zero-window probes, and the override of silly-window avoidance (§3.8.6.1, §3.8.6.2.1)
   keepalive,    // §3.8.4
   fin_wait_2,   // nobody holds the connection and the peer does not close
 };
-inline constexpr size_t kTcpTimerCount = 7;
+inline constexpr size_t kTcpTimerCount = 8;
 inline constexpr std::array<std::string_view, kTcpTimerCount> kTcpTimerNames = {
-    "rto", "reordering", "tail-probe", "delack", "persist", "keepalive", "fin-wait-2"};
+    "rto", "reordering", "tail-probe", "pacing", "delack", "persist", "keepalive", "fin-wait-2"};
 
 class TimerTable {
  public:

@@ -23,6 +23,8 @@ Rule rule_of(SendLimit limit) {
       return Rule::tcp_sws;
     case SendLimit::cwnd:
       return Rule::tcp_cwnd_limited;
+    case SendLimit::pacing:
+      return Rule::tcp_paced;
     case SendLimit::peer_delayed_ack:
       return Rule::tcp_peer_delays_ack;
     default:

@@ -1,4 +1,6 @@
 // getsockopt and setsockopt, fcntl and ioctl.
+#include <linux/inet_diag.h>
+
 #include <cstring>
 
 #include "tests/api/worlds.h"
@@ -161,11 +163,44 @@ TEST_P(Options, TcpInfoTellsTheStateAndTakesAnyLength) {
     EXPECT_EQ(calls.setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
     EXPECT_EQ(calls.getsockopt(client, IPPROTO_TCP, TCP_CONGESTION, name_of_algorithm, &length), 0);
     EXPECT_STREQ(name_of_algorithm, "reno");
+    tcp_cc_info told{};
+    length = sizeof told;
+    EXPECT_EQ(calls.getsockopt(client, IPPROTO_TCP, TCP_CC_INFO, &told, &length), 0);
+    EXPECT_EQ(length, 0u);                                                       // Reno has nothing to tell
+    if (calls.setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, "bbr", 3) == 0) {  // not every kernel has it
+      length = sizeof told;
+      EXPECT_EQ(calls.getsockopt(client, IPPROTO_TCP, TCP_CC_INFO, &told, &length), 0);
+      EXPECT_EQ(length, sizeof(tcp_bbr_info));
+    } else {
+      EXPECT_TRUE(place.is_kernel());
+    }
     EXPECT_EQ(calls.setsockopt(client, IPPROTO_TCP, TCP_CONGESTION, "no-such", 7), -1);
     EXPECT_EQ(errno, ENOENT);
     EXPECT_GT(get(client, IPPROTO_IP, IP_MTU), 1000);
     calls.close(client);
     calls.close(server);
+  });
+}
+
+TEST_P(Options, MaxPacingRateOf32And64Bits) {
+  run([&] {
+    const int fd = tcp();
+    uint64_t wide = 0;
+    socklen_t length = sizeof wide;
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &wide, &length), 0);
+    EXPECT_EQ(wide, UINT64_MAX);  // no bound
+    wide = uint64_t{10} << 32;
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &wide, sizeof wide), 0);
+    uint32_t narrow = 0;
+    length = sizeof narrow;
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, &length), 0);
+    EXPECT_EQ(narrow, UINT32_MAX);
+    narrow = 125'000;
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, sizeof narrow), 0);
+    length = sizeof wide;
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &wide, &length), 0);
+    EXPECT_EQ(wide, 125'000u);
+    calls.close(fd);
   });
 }
 

@@ -56,7 +56,7 @@ struct PathModel {
       p.acked_at = std::max(free_at, now) + delay;
       flying.push_back(p);
       in_flight += kMss;
-      next_send = now + pacer.on_sent(kMss, bbr.pacing_rate(w), kMss, now);
+      next_send = now + pacer.on_sent(kMss, bbr.pacing_rate(w, srtt), kMss, now);
     }
     most_in_flight = std::max(most_in_flight, in_flight);
   }

@@ -34,6 +34,20 @@ TEST(Pacer, WhatWasSentLongAgoIsNoPartOfTheBurst) {
   EXPECT_EQ(pacer.on_sent(kMss, 100'000, kMss, Time{2s}), 20ms);
 }
 
+TEST(Pacer, ALateTimerIsMadeUpForAndALazySenderIsNot) {
+  Pacer pacer;
+  EXPECT_EQ(pacer.on_sent(2 * kMss, 1'000'000, kMss, Time{1s}), 2ms);
+  const Time late = Time{1s} + 10ms;  // 8 ms late: 8 segments more, and the burst
+  pacer.on_timer(late);
+  uint32_t sent = 0;
+  while (pacer.on_sent(kMss, 1'000'000, kMss, late) == Duration{}) ++sent;
+  EXPECT_EQ(sent + 1, 10u);
+  pacer.on_timer(late + 2ms);
+  sent = 0;
+  while (pacer.on_sent(kMss, 1'000'000, kMss, late + 50ms) == Duration{}) ++sent;
+  EXPECT_EQ(sent + 1, 2u);
+}
+
 TEST(Pacer, WithoutARateNothingWaits) {
   Pacer pacer;
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(pacer.on_sent(kMss, 0, kMss, Time{1s}), Duration{});

@@ -1,0 +1,17 @@
+// What the sender knows of its own speed: how fast the network delivers, and when the next burst may leave. In memory
+// of its own, which a connection gets with the first text that it sends.
+#pragma once
+
+#include "stack/tcp/delivery_rate.h"
+#include "stack/tcp/pacer.h"
+
+namespace limpid {
+
+struct SendPace {
+  DeliveryRate rate;
+  Pacer pacer;
+  uint32_t delivered_segments = 0;
+  bool held_back = false;  // the last output stopped because the next burst is not due
+};
+
+}  // namespace limpid
