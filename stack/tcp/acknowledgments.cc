@@ -121,7 +121,10 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
   const bool coming_down = state == CaState::recovery;
   const RateSample rate = sample_rate(news, now);
   Rule why = c.undone ? *c.undone : c.recovered ? Rule::tcp_recovered : c.entered.value_or(Rule::tcp_ack_duplicate);
-  const bool by_window = (news.advanced() && !c.recovered) || (coming_down && news.delivered > 0);
+  // The ACK that ends recovery counts like any other at the window that recovery left, but where RFC 6582 §3.2 (3)
+  // bounds the burst after a full ACK.
+  const bool counts = news.advanced() && (!c.recovered || recovery_.by_sack());
+  const bool by_window = counts || (coming_down && news.delivered > 0);
   const bool by_model = congestion_.bbr() != nullptr && (news.delivered > 0 || c.lost > 0);
   if (by_window || by_model) {
     // What SACK had reported before is no news: it made room when it was reported (as Linux counts).

@@ -14,10 +14,12 @@ Rule Reno::on_ack(Window& w, const AckEvent& ack) {
     acked = w.slow_start(acked, (ack.in_loss ? kSegmentsAnAckAfterTimeout : kSegmentsAnAck) * w.mss);
     if (acked == 0) return Rule::tcp_slow_start;
   }
-  // RFC 5681 §3.1: one segment for each window of bytes acknowledged, so at most one a round trip.
-  counted_ += std::min(acked, w.cwnd);
-  if (counted_ >= w.cwnd) {
-    counted_ -= w.cwnd;
+  // RFC 5681 §3.1: one segment for each window of bytes acknowledged, so at most one a round trip. The part of the
+  // window that is less than a segment cannot be sent, and so does not have to be acknowledged.
+  const uint32_t usable = std::max(w.cwnd / w.mss, 1u) * w.mss;
+  counted_ += std::min(acked, usable);
+  if (counted_ >= usable) {
+    counted_ -= usable;
     w.grow(w.mss);
   }
   return Rule::tcp_avoidance;

@@ -93,6 +93,15 @@ TEST(Reno, AvoidanceCountsOctetsNotAcks) {
   EXPECT_EQ(huge.c.cwnd(), 1'000'000'000 + kMss);
 }
 
+// Three segments and a half: three can be in flight, so a round trip brings ACKs of three.
+TEST(Reno, WhatIsNoWholeSegmentNeedNotBeAcknowledged) {
+  Reno1000 r = in_avoidance(3500);
+  for (int i = 0; i < 3; ++i) r.ack(kMss);
+  EXPECT_EQ(r.c.cwnd(), 4500u);
+  for (int i = 0; i < 4; ++i) r.ack(kMss);
+  EXPECT_EQ(r.c.cwnd(), 5500u);
+}
+
 // req: 5681-3.1-h, 5681-3.1-i
 TEST(Reno, ATimeoutHalvesOnceAndLeavesOneSegment) {
   Reno1000 r;

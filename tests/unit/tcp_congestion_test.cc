@@ -1,6 +1,7 @@
 // How much may go: RFC 5681, NewReno's recovery (RFC 6582), the initial window (RFC 6928).
 #include "stack/base/rng.h"
 #include "stack/tcp/congestion.h"
+#include "tests/unit/recovery_flow.h"
 #include "tests/unit/tcp_dialogue.h"
 
 namespace limpid {
@@ -158,6 +159,25 @@ TEST(TcpFastRecovery, AFullAckEndsItWithoutABurst) {
   EXPECT_FALSE(f.t.status(f.id).in_recovery);
   EXPECT_LE(f.cwnd(), 5000u);
   EXPECT_LE(f.t.take_all().size(), 2u);
+}
+
+// With SACK the pipe is known, so there is no burst to fear: that ACK is the first of the next round trip, as on Linux.
+TEST(TcpFastRecovery, TheAckThatEndsItCountsForTheWindowWithSack) {
+  Config config;
+  config.tcp.congestion = CongestionChoice::reno;
+  RecoveryFlow f("win 65535 mss 1000 sackOK", config);
+  f.fill(30'000);  // ten of them go
+  f.t.pass(100ms);
+  for (int64_t right = 5001; right <= 11'001; right += kMss) f.ack(1001, "sack 2001:" + std::to_string(right));
+  EXPECT_TRUE(f.status().in_recovery);
+  f.t.pass(100ms);
+  f.ack(11'001);
+  EXPECT_FALSE(f.status().in_recovery);
+  EXPECT_EQ(f.status().cwnd, 5000u);
+  for (int64_t n = 12'001; n <= 14'001; n += kMss) f.ack(n);
+  EXPECT_EQ(f.status().cwnd, 5000u);
+  f.ack(15'001);
+  EXPECT_EQ(f.status().cwnd, 6000u);
 }
 
 // req: 6582-3.2-b
