@@ -36,9 +36,21 @@ void SackReport::note_held(SeqPos at, const ReassemblyQueue& queue) {
 // Duplicates that touch are told of together; of others the newest, as one ACK has one such block (RFC 2883 §4).
 void SackReport::note_once(Block block) {
   Memory& m = memory();
-  const bool touch = m.has_once && block.begin <= m.once.end && m.once.begin <= block.end;
+  const bool touch = m.has_once && !m.discarded && block.begin <= m.once.end && m.once.begin <= block.end;
   m.once = touch ? Block{std::min(m.once.begin, block.begin), std::max(m.once.end, block.end)} : block;
   m.has_once = true;
+  m.discarded = false;
+}
+
+void SackReport::note_discarded(Block block) {
+  Memory& m = memory();
+  m.once = block;
+  m.has_once = m.discarded = true;
+}
+
+void SackReport::forget_discarded() {
+  if (!memory_ || !memory_->discarded) return;
+  memory_->has_once = memory_->discarded = false;
 }
 
 // RFC 2883 §4: behind a duplicate comes the range that it lies in, if that is still held, whatever came after it.
@@ -70,7 +82,7 @@ size_t SackReport::blocks(std::span<Block> out, const ReassemblyQueue& queue) co
 
 void SackReport::told(const ReassemblyQueue& queue) {
   if (!memory_) return;
-  memory_->has_once = false;
+  memory_->has_once = memory_->discarded = false;
   if (queue.out_of_order_bytes() == 0) memory_.reset();
 }
 

@@ -30,8 +30,11 @@ class SackReport {
   // Text at this position arrived and is held: its range is the first to be reported, and once more with each of the
   // next arrivals, so that the loss of an ACK loses nothing.
   void note_held(SeqPos at, const ReassemblyQueue& queue);
-  // To be reported in one ACK only, in the first place: text that came twice, or was held no longer than that.
+  // To be reported in one ACK only, in the first place: text that came twice.
   void note_once(Block block);
+  // The same for text that came last and was not kept: what comes after it makes that untrue (forget_discarded).
+  void note_discarded(Block block);
+  void forget_discarded();
 
   // The blocks for the next segment; how many.
   size_t blocks(std::span<Block> out, const ReassemblyQueue& queue) const;
@@ -43,6 +46,7 @@ class SackReport {
     std::array<uint64_t, 4> recent{};  // stream positions in the ranges touched last, newest first
     uint8_t count = 0;
     bool has_once = false;
+    bool discarded = false;  // what `once` tells of
     Block once;
   };
 

@@ -38,6 +38,7 @@ void Connection::note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted
     env_.tracer.emit(EventKind::tcp_reassembly_updated, Rule::tcp_text_out_of_order, number_, now,
                      {rcv_.nxt().low(), static_cast<uint32_t>(rcv_.queue().out_of_order_bytes())});
   if (agreed_.sack) {
+    sack_report_.forget_discarded();  // it was the newest until now
     if (!in.duplicates.empty())
       note_duplicate(SeqPos::from_stream(in.duplicates.begin), SeqPos::from_stream(in.duplicates.end));
     if (in.held > 0 || !in.duplicates.empty()) sack_report_.note_held(at, rcv_.queue());
@@ -50,12 +51,13 @@ void Connection::note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted
 // The stack's memory comes first: out-of-order text is dropped, counted, and sent again by the peer. What was dropped
 // is not reported any more, but for what came just now: the ACK must say what caused it (RFC 2018 §8).
 void Connection::bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& in) {
-  if (rcv_.queue().charge() <= size_t{4} * rcv_.buffer()) return;
+  // A window that was promised before the user made the buffer small is still the peer's to fill.
+  if (rcv_.queue().charge() <= size_t{4} * std::max(rcv_.buffer(), rcv_.wnd())) return;
   env_.counters.add(Counter::tcp_drop_out_of_order_full);
   const auto newest = rcv_.queue().range_after(at.stream());
   rcv_.drop_out_of_order();
   if (agreed_.sack && in.held > 0 && newest)
-    sack_report_.note_once(
+    sack_report_.note_discarded(
         {std::max(at, SeqPos::from_stream(newest->begin)), std::min(at + in.held, SeqPos::from_stream(newest->end))});
 }
 

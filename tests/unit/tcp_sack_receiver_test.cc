@@ -287,5 +287,36 @@ TEST(TcpSackReceiver, TheRangeAroundADuplicateFollowsItThoughNewerOnesCameInTheS
   t.expect(". 1:1(0) ack 1 sack 101:201 101:201 501:601 301:401");
 }
 
+// req: 2018-8-b
+TEST(TcpSackReceiver, TextThatWasNotKeptIsReportedOnlyAsLongAsItIsTheNewest) {
+  Config config;
+  config.tcp.receive_buffer = 4096;
+  const auto octet = [](int i) { return ". " + std::to_string(2 * i) + ":" + std::to_string(2 * i + 1) + "(1) ack 1"; };
+  int last = 0;  // the one that is too many
+  for (TcpDialogue t(config); t.count(Counter::tcp_drop_out_of_order_full) == 0; t.peer(octet(++last)))
+    if (last == 0) establish(t);
+  TcpDialogue t(config);
+  establish(t);
+  for (int i = 1; i < last; ++i) t.peer(octet(i));
+  t.take_all();
+  const std::string at = std::to_string(2 * last);
+  t.peer_batch({octet(last), ". 1:" + at + "(" + std::to_string(2 * last - 1) + ") ack 1"});
+  EXPECT_EQ(t.count(Counter::tcp_drop_out_of_order_full), 1U);
+  t.expect(". 1:1(0) ack " + at + " sack");
+}
+
+// A peer that has been promised a large window fills it in any order, though the user has made the buffer small since.
+TEST(TcpSackReceiver, WhatThePromisedWindowCoversIsKeptThoughTheBufferBecameSmall) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1460 sackOK");
+  TcpOptions small;
+  small.receive_buffer = 256;
+  ASSERT_TRUE(t.stack.tcp_set_options(id, small, t.now));
+  t.take_all();
+  t.peer(". 201:301(100) ack 1");
+  t.expect(". 1:1(0) ack 1 sack 201:301");
+  EXPECT_EQ(t.status(id).out_of_order, 100U);
+}
+
 }  // namespace
 }  // namespace limpid
