@@ -123,8 +123,11 @@ void WireWatch::got(size_t host, ByteSpan packet) {
   std::string problem;
   if (!decode(packet, seen, problem)) return;  // corrupted on the way
   const TcpHeader& tcp = seen.tcp;
-  if (tcp.has(tcp_flag::rst)) return;
   Flow& flow = flow_of(host, seen.destination, tcp.destination_port, seen.source, tcp.source_port);
+  if (tcp.has(tcp_flag::rst)) {
+    flow.reset = true;
+    return;
+  }
   if (tcp.has(tcp_flag::syn) && (!flow.got_syn || flow.got_isn != tcp.sequence)) {
     if (!flow.got_syn || flow.awaits_syn) {
       adopt_syn(flow, tcp);
@@ -153,11 +156,15 @@ void WireWatch::sent(size_t host, ByteSpan packet, uint32_t mtu) {
   const std::string where =
       fmt::format("host {} sent {}", host, text_of(seen.source, seen.destination, tcp, seen.text));
   if (packet.size() > mtu) complain_(where + fmt::format(": {} bytes, above the MTU", packet.size()));
-  if (tcp.has(tcp_flag::rst)) return;
   Flow& flow = flow_of(host, seen.source, tcp.source_port, seen.destination, tcp.destination_port);
+  if (tcp.has(tcp_flag::rst)) {
+    flow.reset = true;
+    return;
+  }
   if (tcp.has(tcp_flag::syn)) {
-    if (!flow.sent_syn || flow.sent_isn != tcp.sequence) {  // a new connection
+    if (!flow.sent_syn || flow.sent_isn != tcp.sequence || flow.reset) {  // a new connection
       flow.sent_syn = true;
+      flow.reset = false;
       flow.sent_isn = tcp.sequence;
       flow.sent_end = seen.seq_end;
       flow.got_ack = false;

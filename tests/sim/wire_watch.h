@@ -50,6 +50,7 @@ class WireWatch {
     bool offered_stamps = false, got_stamps = false;
     bool offered_sack = false, got_sack = false;
     uint32_t peer_mss = 536;
+    bool reset = false;       // a RST passed: a SYN begins anew, even with the same number
     bool awaits_syn = false;  // this host has opened anew: the peer's next SYN belongs to that
     TcpHeader late_syn;       // of other numbers than the connection's: it counts if this host answers it with SYN,ACK
     bool stamped() const { return offered_stamps && got_stamps; }
