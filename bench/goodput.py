@@ -50,10 +50,12 @@ class Path:
 
 
 class Bench:
-    def __init__(self, build, seconds, keep):
+    def __init__(self, build, seconds, keep, buffer=0):
         self.bin = os.path.join(os.path.abspath(build), "bin")
         self.seconds = seconds
         self.keep = keep
+        # Of our stack only: the kernel's buffers size themselves.
+        self.ours = "limpid-run perf" + (" --buffer %d" % buffer if buffer else "")
         # limpid-run is found by the commands in the sides.
         self.environment = dict(os.environ, PATH=self.bin + os.pathsep + os.environ["PATH"])
 
@@ -70,8 +72,8 @@ class Bench:
 
     def cell(self, path, algorithm, pair, seed):
         sender, receiver = pair.split("-")
-        server = "exec limpid-perf --kernel -s" if receiver == "kernel" else "exec limpid-run perf -s"
-        program = "limpid-perf --kernel" if sender == "kernel" else "limpid-run perf"
+        server = "exec limpid-perf --kernel -s" if receiver == "kernel" else "exec %s -s" % self.ours
+        program = "limpid-perf --kernel" if sender == "kernel" else self.ours
         address = "10.79.0.2" if receiver == "kernel" else "10.78.0.2"
         client = "sleep 1; exec %s --json --upload -t %g --congestion %s %s" % (program, self.seconds, algorithm, address)
         name = "%s-%s-%g-%gms-%d" % (algorithm, pair, path.loss, path.rtt, seed)
@@ -83,8 +85,8 @@ class Bench:
 
     def fairness(self, path, algorithm, seed):
         """Ours and the kernel's CUBIC through one bottleneck: Mbit/s of each."""
-        client = ("sleep 1; limpid-run perf --json --upload -t {0:g} --congestion {1} 10.79.0.2 > $D/ours & "
-                  "limpid-perf --kernel --json --upload -t {0:g} --congestion cubic 10.79.0.2 > $D/kernel; wait").format(self.seconds, algorithm)
+        client = ("sleep 1; {2} --json --upload -t {0:g} --congestion {1} 10.79.0.2 > $D/ours & "
+                  "limpid-perf --kernel --json --upload -t {0:g} --congestion cubic 10.79.0.2 > $D/kernel; wait").format(self.seconds, algorithm, self.ours)
         with tempfile.TemporaryDirectory() as folder:
             self.wire(path, seed, "exec limpid-perf --kernel -s", "D=%s; %s" % (folder, client), "fairness-%s-%d" % (algorithm, seed))
             result = {}
@@ -114,11 +116,16 @@ class Budget:
                 self.changed.notify_all()
 
 
-def run_all(bench, paths, algorithms, rounds, budget):
+def run_all(bench, paths, algorithms, arguments):
     """{(algorithm, path): [ {pair: result} for each round ]}; the slow cells of a round last and together."""
     results = {}
-    share = Budget(budget)
-    jobs = [(r, a, p) for r in range(rounds) for a in algorithms for p in sorted(paths, key=lambda p: -p.expected(a))]
+    share = Budget(arguments.budget)
+
+    def rounds_of(algorithm, path):
+        return arguments.rounds if path.expected(algorithm) > path.rate / 2 else arguments.slow_rounds or arguments.rounds
+
+    jobs = [(r, a, p) for r in range(max(arguments.rounds, arguments.slow_rounds)) for a in algorithms
+            for p in sorted(paths, key=lambda p: -p.expected(a)) if r < rounds_of(a, p)]
 
     def measure(job):
         round_number, algorithm, path = job
@@ -188,6 +195,7 @@ def arguments_of(words):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("build", help="a build folder")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--slow-rounds", type=int, default=0, help="of cells below half of the rate, which are cheap (default: as the others)")
     parser.add_argument("--seconds", type=float, default=20, help="of each upload")
     parser.add_argument("--algorithms", default="reno,cubic,bbr")
     parser.add_argument("--loss", type=numbers, default=[0, 0.1, 1, 3], help="%% of the data's frames: 0,0.1,1,3")
@@ -195,6 +203,7 @@ def arguments_of(words):
     parser.add_argument("--rate", type=float, default=100, help="Mbit/s")
     parser.add_argument("--budget", type=float, default=310, help="Mbit/s that may flow at once")
     parser.add_argument("--fairness", type=int, default=3, metavar="N", help="rounds of two flows through one bottleneck")
+    parser.add_argument("--buffer", type=int, default=0, help="bytes of our stack's socket buffers (default: its configuration's)")
     parser.add_argument("--keep", metavar="FOLDER", help="write each wire's pcapng to this folder")
     parser.add_argument("--json", help="write all figures to this file")
     return parser.parse_args(words)
@@ -203,12 +212,12 @@ def arguments_of(words):
 def main():
     arguments = arguments_of(sys.argv[1:])
     algorithms = arguments.algorithms.split(",")
-    bench = Bench(arguments.build, arguments.seconds, arguments.keep)
+    bench = Bench(arguments.build, arguments.seconds, arguments.keep, arguments.buffer)
     paths = [Path(arguments.rate, rtt, loss) for rtt in arguments.rtt for loss in arguments.loss]
     started = time.time()
-    results = run_all(bench, paths, algorithms, arguments.rounds, arguments.budget) if arguments.rounds else {}
+    results = run_all(bench, paths, algorithms, arguments) if arguments.rounds else {}
     fairness = {}
-    fair_bench = Bench(arguments.build, 1.5 * arguments.seconds, arguments.keep)
+    fair_bench = Bench(arguments.build, 1.5 * arguments.seconds, arguments.keep, arguments.buffer)
     for algorithm in algorithms if arguments.fairness else []:
         fairness[algorithm] = [fair_bench.fairness(Path(100, 20, 0), algorithm, seed + 1) for seed in range(arguments.fairness)]
     rows, means = table_of(results, paths, algorithms) if results else ([], {})

@@ -51,7 +51,7 @@ uint64_t receive_bulk(Socket& socket) {
 
 Socket connect_with(const SocketCalls& calls, const Plan& plan, Request request) {
   Socket socket = Socket::stream(calls);
-  choose_congestion(socket, plan.congestion);
+  prepare(socket, plan);
   socket.connect(plan.server).no_delay();
   socket.send(request.encode());
   return socket;
@@ -197,7 +197,12 @@ ConnectionRate measure_connections(const SocketCalls& calls, const Plan& plan) {
   return {.connections = done, .failed = failed, .seconds = seconds(now(calls) - start)};
 }
 
-void choose_congestion(Socket& socket, const std::string& name) {
+void prepare(Socket& socket, const Plan& plan) {
+  if (plan.buffer != 0) {
+    socket.set_option(SOL_SOCKET, SO_SNDBUF, static_cast<int>(plan.buffer));
+    socket.set_option(SOL_SOCKET, SO_RCVBUF, static_cast<int>(plan.buffer));
+  }
+  const std::string& name = plan.congestion;
   if (name.empty()) return;
   if (socket.calls().setsockopt(socket.fd(), IPPROTO_TCP, TCP_CONGESTION, name.data(),
                                 static_cast<socklen_t>(name.size())) != 0)

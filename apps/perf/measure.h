@@ -18,6 +18,7 @@ struct Plan {
   uint32_t message_size = 64;
   unsigned streams = 1;
   unsigned warm_up = 100;  // round trips that do not count
+  uint32_t buffer = 0;     // SO_SNDBUF and SO_RCVBUF of our end; 0: the system's
   std::string congestion;  // congestion control of our end, as TCP_CONGESTION names it; empty: the system's
 };
 
@@ -46,7 +47,8 @@ Latency measure_ping_pong(const SocketCalls& calls, const Plan& plan);
 // Each connection: SYN to answer of one request, then a RST, so that no port is left in TIME-WAIT.
 ConnectionRate measure_connections(const SocketCalls& calls, const Plan& plan);
 
-void choose_congestion(Socket& socket, const std::string& name);
+// Buffers and congestion control of our end, before a connection begins.
+void prepare(Socket& socket, const Plan& plan);
 
 // The server: one thread a connection, for ever (until the host is stopped).
 [[noreturn]] void serve(Socket& listener);

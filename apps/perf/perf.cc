@@ -115,6 +115,7 @@ int run_perf(const Arguments& arguments, Context& context) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   line->add_option("--congestion", plan.congestion, "congestion control of this end: reno, cubic, bbr");
+  line->add_option("--buffer", plan.buffer, "bytes of send and receive buffer (SO_SNDBUF, SO_RCVBUF) of this end");
   line->add_flag("--json", options.json, "the result as JSON");
   if (const auto status = line.parse(arguments)) return *status;
 
@@ -122,7 +123,7 @@ int run_perf(const Arguments& arguments, Context& context) {
     throw std::invalid_argument("either --server or a server's address");
   if (options.server) {
     Socket listener = listen_on(*context.calls, {"", options.port});
-    choose_congestion(listener, plan.congestion);
+    prepare(listener, plan);
     fmt::print(context.err, "limpid-perf: a server on port {} ({} sockets)\n", options.port, context.calls->name);
     serve(listener);
   }
