@@ -1,17 +1,12 @@
 #include "stack/tcp/cc_reno.h"
 
 namespace limpid {
-namespace {
-
-constexpr uint32_t kSegmentsAnAck = 2;  // L of RFC 3465 §2.2: a delayed ACK is for two segments
-
-}  // namespace
 
 Rule Reno::on_ack(Window& w, const AckEvent& ack) {
   if (!ack.cwnd_limited) return Rule::tcp_cwnd_unused;
   uint32_t acked = ack.newly_acked;
   if (w.in_slow_start()) {
-    acked = w.slow_start(acked, (ack.in_loss ? kSegmentsAnAckAfterTimeout : kSegmentsAnAck) * w.mss);
+    acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout * w.mss : UINT32_MAX);
     if (acked == 0) return Rule::tcp_slow_start;
   }
   // RFC 5681 §3.1: one segment for each window of bytes acknowledged, so at most one a round trip. The part of the

@@ -59,12 +59,12 @@ TEST(Reno, SlowStartGrowsByWhatIsAcknowledged) {
 
 // RFC 3465 §2.3.
 // req: 3465-2.3-a
-TEST(Reno, AnAckCountsForTwoSegmentsAndAfterATimeoutForOne) {
+TEST(Reno, AnAckCountsForAllThatItAcknowledgesAndAfterATimeoutForOne) {  // L of §2.2: docs/deviations.md
   Reno1000 r;
   r.ack(2 * kMss);
   EXPECT_EQ(r.c.cwnd(), 12'000u);
   r.ack(7 * kMss);
-  EXPECT_EQ(r.c.cwnd(), 14'000u);
+  EXPECT_EQ(r.c.cwnd(), 19'000u);
   r.lose(14'000, LossKind::timeout);
   EXPECT_EQ(r.c.cwnd(), 1000u);
   r.ack(5 * kMss, true);
