@@ -9,6 +9,7 @@ import sys
 import tempfile
 import unittest
 
+from docs_test import run_page
 from harness import SKIPPED, binary, require, run
 
 RIGHT = "10.79.0.2"
@@ -87,6 +88,11 @@ class Wire(unittest.TestCase):
         require("nsenter", "ip")
         got, _ = wire(command=["sh", "-c", "nsenter --net=$LIMPID_RIGHT ip -o -4 address show wire0"])
         self.assertIn(RIGHT + "/24", got.stdout, got.stderr)
+
+    def test_the_page_about_it(self):
+        require("bash", "nsenter", "ip", "ping")
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertGreaterEqual(run_page(self, "wire.md", folder), 4)
 
 
 if __name__ == "__main__":
