@@ -121,9 +121,10 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
   const bool coming_down = state == CaState::recovery;
   const RateSample rate = sample_rate(news, now);
   Rule why = c.undone ? *c.undone : c.recovered ? Rule::tcp_recovered : c.entered.value_or(Rule::tcp_ack_duplicate);
-  // The ACK that ends recovery counts like any other at the window that recovery left, but where RFC 6582 §3.2 (3)
-  // bounds the burst after a full ACK.
-  const bool counts = news.advanced() && (!c.recovered || recovery_.by_sack());
+  // The ACK that ends recovery counts like any other if the window has come down to ssthresh, and not where a bound on
+  // the burst keeps it below (RFC 6582 §3.2 (3); a timeout).
+  const bool at_ssthresh = recovery_.by_sack() && !congestion_.in_slow_start();
+  const bool counts = news.advanced() && (!c.recovered || at_ssthresh);
   const bool by_window = counts || (coming_down && news.delivered > 0);
   const bool by_model = congestion_.bbr() != nullptr && (news.delivered > 0 || c.lost > 0);
   if (by_window || by_model) {

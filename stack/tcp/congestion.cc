@@ -122,9 +122,10 @@ void Congestion::on_loss(const LossEvent& loss) {
 void Congestion::on_recovered(uint32_t in_flight, bool by_sack) {
   if (auto* model = std::get_if<Bbr>(&algorithm_)) return model->on_recovered(w_);
   if (!episode_) return;
-  episode_->repairing = false;
   w_.cwnd = w_.ssthresh;
   if (!by_sack || episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.ssthresh, std::max(in_flight, w_.mss) + w_.mss);
+  // The ACK that ended it is still to count, and begins no round trip: see on_ack().
+  episode_->repairing = by_sack && !w_.in_slow_start();
 }
 
 // The loss was none (RFC 4015 §3.2, RFC 9438 §4.9).

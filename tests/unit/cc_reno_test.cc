@@ -180,6 +180,17 @@ TEST(Congestion, ALossThatWasNoneIsTakenBack) {
   }
 }
 
+// The report that a loss was none may come up to a round trip after its repair; the ACK that ended it begins none.
+TEST(Congestion, TheAckThatEndsARecoveryLeavesTheUndo) {
+  Reno1000 r;
+  r.lose(10'000);
+  r.c.on_recovered(10'000);
+  r.ack(kMss);
+  EXPECT_EQ(r.c.cwnd(), 5000u);
+  r.c.on_undo();
+  EXPECT_EQ(r.c.cwnd(), 10'000u);
+}
+
 // While recovery lasts the window comes down with what leaves the network, and is ssthresh at its end (RFC 6937).
 TEST(Congestion, RecoveryIsProportional) {
   Reno1000 r;
