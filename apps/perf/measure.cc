@@ -42,10 +42,19 @@ uint64_t send_bulk(Socket& socket, const Request& request) {
   return sent;
 }
 
-uint64_t receive_bulk(Socket& socket) {
+struct Received {
+  uint64_t all = 0;
+  uint64_t in_time = 0;  // within so many milliseconds of the beginning
+};
+
+Received receive_bulk(Socket& socket, uint32_t milliseconds = 0) {
   std::vector<std::byte> piece(kBulkPiece);
-  uint64_t received = 0;
-  while (const size_t n = socket.receive(piece)) received += n;
+  Received received;
+  const Nanoseconds end = now(socket.calls()) + std::chrono::milliseconds(milliseconds);
+  while (const size_t n = socket.receive(piece)) {
+    received.all += n;
+    if (milliseconds == 0 || now(socket.calls()) <= end) received.in_time = received.all;
+  }
   return received;
 }
 
@@ -105,9 +114,11 @@ void answer(Socket socket) {
   socket.no_delay();
   switch (request->mode) {
     case Mode::upload: {
-      std::array<std::byte, 8> count;
-      store_be<uint64_t>(count, 0, receive_bulk(socket));
-      socket.send(count);
+      std::array<std::byte, 16> counts;
+      const Received received = receive_bulk(socket, request->milliseconds);
+      store_be<uint64_t>(counts, 0, received.all);
+      store_be<uint64_t>(counts, 8, received.in_time);
+      socket.send(counts);
       return;
     }
     case Mode::download:
@@ -130,24 +141,28 @@ void answer(Socket socket) {
 }  // namespace
 
 Throughput measure_upload(const SocketCalls& calls, const Plan& plan) {
-  return on_all_streams(calls, plan, [&] {
+  std::atomic<uint64_t> in_time{0};
+  Throughput upload = on_all_streams(calls, plan, [&] {
     const Request request{.mode = Mode::upload, .milliseconds = to_milliseconds(plan.seconds), .bytes = plan.bytes};
     Socket socket = connect_with(calls, plan, request);
     const uint64_t sent = send_bulk(socket, request);
     socket.shutdown_send();
-    std::array<std::byte, 8> count;
-    if (!receive_all(socket, count)) throw std::system_error(ECONNRESET, std::generic_category(), "upload");
-    const uint64_t received = load_be<uint64_t>(count, 0);
+    std::array<std::byte, 16> counts;
+    if (!receive_all(socket, counts)) throw std::system_error(ECONNRESET, std::generic_category(), "upload");
+    const uint64_t received = load_be<uint64_t>(counts, 0);
     if (received != sent) throw std::runtime_error("sent and received differ");
+    in_time += load_be<uint64_t>(counts, 8);
     return received;
   });
+  upload.in_time = in_time;
+  return upload;
 }
 
 Throughput measure_download(const SocketCalls& calls, const Plan& plan) {
   return on_all_streams(calls, plan, [&] {
     const Request request{.mode = Mode::download, .milliseconds = to_milliseconds(plan.seconds), .bytes = plan.bytes};
     Socket socket = connect_with(calls, plan, request);
-    return receive_bulk(socket);
+    return receive_bulk(socket).all;
   });
 }
 

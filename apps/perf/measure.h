@@ -25,6 +25,7 @@ struct Plan {
 struct Throughput {
   uint64_t bytes = 0;
   double seconds = 0;
+  uint64_t in_time = 0;  // of an upload: what the server had when the time was up, before the send buffers drained
   double gigabits_per_second() const { return seconds > 0 ? static_cast<double>(bytes) * 8e-9 / seconds : 0; }
 };
 

@@ -31,7 +31,10 @@ class Report {
 
   void add(const char* what, const Throughput& t) {
     if (as_json_)
-      json_[what] = {{"bytes", t.bytes}, {"seconds", t.seconds}, {"gbit_per_s", t.gigabits_per_second()}};
+      json_[what] = {{"bytes", t.bytes},
+                     {"seconds", t.seconds},
+                     {"gbit_per_s", t.gigabits_per_second()},
+                     {"bytes_in_time", t.in_time}};
     else
       fmt::print(out_, "{:<12} {:.3f} Gbit/s  ({} bytes in {:.3f} s)\n", what, t.gigabits_per_second(), t.bytes,
                  t.seconds);

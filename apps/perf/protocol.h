@@ -2,7 +2,8 @@
 //
 //   | "LPRF" | mode (1) | 0 0 0 | message size (4) | milliseconds (4) | bytes (8) |      24 bytes, big-endian
 //
-//   upload       the client sends until its time or bytes are up, then FIN; the server answers with the count (8 bytes)
+//   upload       the client sends until its time or bytes are up, then FIN; the server answers with the count, and with
+//                what it had when the time was up (8 bytes each)
 //   download     the server sends until time or bytes are up, then FIN
 //   ping_pong    the server returns each message of the given size
 //   connections  the server answers with one byte
