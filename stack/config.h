@@ -60,6 +60,7 @@ struct TcpConfig {
   Duration fin_wait_2 = 60s;                  // Linux tcp_fin_timeout, for connections nobody holds any more
   uint32_t syn_retries = 6;                   // Linux tcp_syn_retries: 127 s in all
   uint32_t syn_ack_retries = 5;               // Linux tcp_synack_retries
+  uint32_t retries_r1 = 3;                    // R1, at least 3 (SHLD-10); Linux tcp_retries1
   uint32_t retries_r2 = 15;                   // R2, at least 100 s (SHLD-11); Linux tcp_retries2: 924 s
   uint32_t orphan_retries = 8;                // Linux tcp_orphan_retries: R2 of connections nobody holds any more
   Duration keepalive_time = 7200s;            // RFC 9293 §3.8.4 (MUST-28); Linux tcp_keepalive_time

@@ -63,6 +63,11 @@ void Ip::State::arp_learn(Interface& in, const ArpPacket& arp, bool for_us, Time
 // --- asking
 // ---------------------------------------------------------------------------------------------------------------
 
+void Ip::doubt(const Path& path) {
+  Neighbor* neighbor = state_->neighbors.find({path.interface, path.next_hop});
+  if (neighbor != nullptr && neighbor->state == Neighbor::State::reachable) neighbor->state = Neighbor::State::stale;
+}
+
 // The entry of a next hop that is about to be used. When it is new or in doubt, asking begins here.
 Neighbor& Ip::State::neighbor_for(Interface& out, const IpAddress& next_hop, Time now) {
   const NeighborKey key{out.id, next_hop};

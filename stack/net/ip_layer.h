@@ -28,6 +28,10 @@ class Ip {
   // address_not_available (source is not ours).
   Result<Path> path(const IpAddress& destination, const IpAddress& source) const;
 
+  // A transport hears nothing from this way for a while: whether the neighbor is still there is asked at its next use
+  // (RFC 1122 §3.3.1.4, "negative advice").
+  void doubt(const Path& path);
+
   // --- packets in ---
   // Validates (RFC 1122 §3.2.1), answers what IP itself answers (ARP, ICMP echo), and returns what is left. Valid ICMP
   // messages are returned too, echo requests included: raw sockets wait for them (nobody need answer them any more).

@@ -74,6 +74,8 @@ void Connection::on_retransmission_timeout(Time now) {
   }
   run_loss_timer(TcpTimer::rto, rtt_.rto(), now);
 }
+  // RFC 9293 §3.8.3: at R1 the layer below is told that this way may be none (MUST-20, SHLD-10).
+  if (timeouts_ == env_.config.retries_r1) env_.ip.doubt(path_);
 
 void Connection::presume_lost(bool first, Time now) {
   const auto flight_size = static_cast<uint32_t>(snd_.nxt - snd_.una);

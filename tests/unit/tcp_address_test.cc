@@ -144,5 +144,61 @@ TEST(TcpEthernet, ASynInABroadcastFrameOrToABroadcastAddressIsDroppedInSilence) 
   EXPECT_FALSE(wire.frames.empty());  // asks by ARP where the answer should go
 }
 
+// When R1 retransmissions have gone unanswered, and not before, the neighbor is asked whether it is still there.
+// req: 9293-MUST-20, 9293-SHLD-10
+TEST(TcpEthernet, AtR1TheNeighborIsAskedAgain) {
+  constexpr MacAddress kOurMac{{2, 0, 0, 0, 0, 1}};
+  constexpr MacAddress kTheirMac{{2, 0, 0, 0, 0, 2}};
+  TcpDialogue t;
+  SecondLink wire;
+  const auto link =
+      t.stack.add_interface({.name = "eth", .kind = LinkKind::ethernet, .mtu = 1500, .mac = kOurMac}, wire);
+  t.stack.add_address(link, kUsThere, 24);
+  const auto receive = [&](uint16_t type, ByteSpan payload) {
+    std::vector<std::byte> frame(14 + payload.size());
+    EthernetHeader{.destination = kOurMac, .source = kTheirMac, .type = type}.write(MutableByteSpan(frame).first(14));
+    std::ranges::copy(payload, frame.begin() + 14);
+    t.stack.receive(link, t.stack.frames().copy(frame), t.now);
+    t.stack.flush(t.now);
+  };
+  const auto count = [&](uint16_t type) {
+    return std::ranges::count_if(wire.frames, [&](const auto& f) { return load16(f, 12) == type; });
+  };
+  const SocketId id = t.stack.tcp_connect({kPeerThere, 80}, {}, {}, t.now).value();
+  std::vector<std::byte> arp(ArpPacket::kSize);
+  ArpPacket{.operation = ArpPacket::kReply,
+            .sender_mac = kTheirMac,
+            .sender_ip = kPeerThere,
+            .target_mac = kOurMac,
+            .target_ip = kUsThere}
+      .write(arp);
+  receive(ether_type::arp, arp);
+  const auto syn = parse_tcp(ByteSpan(wire.frames.back()).subspan(34), kUsThere, kPeerThere);
+  ASSERT_TRUE(syn.has_value());
+  std::vector<std::byte> packet(40);
+  Ipv4Header{.total_length = 40, .protocol = IpProtocol::tcp, .source = kPeerThere, .destination = kUsThere}.write(
+      MutableByteSpan(packet).first(20));
+  TcpHeader{.source_port = 80,
+            .destination_port = syn->header.source_port,
+            .acknowledgment = syn->header.sequence + 1,
+            .flags = tcp_flag::syn | tcp_flag::ack,
+            .window = 65'535,
+            .options = {}}
+      .write(MutableByteSpan(packet).subspan(20), kPeerThere, kUsThere, {});
+  receive(ether_type::ipv4, packet);
+  ASSERT_EQ(t.state(id), established);
+
+  wire.frames.clear();
+  t.send(id, 100);
+  for (int again = 1; again <= 3; ++again) {
+    while (count(ether_type::ipv4) == again) t.pass(10ms);
+    EXPECT_EQ(count(ether_type::arp), 0) << again;
+  }
+  while (count(ether_type::ipv4) == 4) t.pass(10ms);
+  EXPECT_EQ(count(ether_type::arp), 1);
+  t.pass(10s);  // nobody answers that either
+  EXPECT_GE(count(ether_type::arp), 3);
+}
+
 }  // namespace
 }  // namespace limpid
