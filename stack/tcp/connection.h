@@ -256,7 +256,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void set_timer(TcpTimer timer, Duration delay, Time now);
   void cancel_timer(TcpTimer timer, Time now);
   void adjust_timers(Time now);  // after every step: what should run, runs
-  bool must_probe() const;       // there is something to say, and the peer's window is zero
+  bool user_gave_up(Time now) const;
+  Duration within_user_timeout(Duration delay, Time now) const;
+  bool must_probe() const;  // there is something to say, and the peer's window is zero
   Duration keepalive_time() const;
   Duration keepalive_interval() const;
   uint32_t keepalive_probes() const;

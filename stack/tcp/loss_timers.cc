@@ -22,7 +22,7 @@ void Connection::cancel_loss_timers(Time now) {
 
 void Connection::run_loss_timer(TcpTimer timer, Duration delay, Time now) {
   cancel_loss_timers(now);
-  set_timer(timer, delay, now);
+  set_timer(timer, timer == TcpTimer::rto ? within_user_timeout(delay, now) : delay, now);
 }
 
 // After an ACK. RFC 6298 §5.2 and §5.3: all acknowledged, stop; else start anew.

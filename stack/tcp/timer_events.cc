@@ -55,15 +55,27 @@ uint32_t Connection::retry_limit() const {
   return attached_ ? env_.config.retries_r2 : std::min(env_.config.retries_r2, env_.config.orphan_retries);
 }
 
+// RFC 9293 §3.10.8, the user timeout: so long may something go without an answer.
+bool Connection::user_gave_up(Time now) const {
+  return options_.user_timeout > Duration{} && stalled_since_ != kNever &&
+         now - stalled_since_ >= options_.user_timeout;
+}
+
+// No back-off reaches beyond it: the user is told when they wished to be.
+Duration Connection::within_user_timeout(Duration delay, Time now) const {
+  if (options_.user_timeout <= Duration{} || stalled_since_ == kNever) return delay;
+  return std::clamp(stalled_since_ + options_.user_timeout - now, Duration{}, delay);
+}
+
 // RFC 6298 §5.4 to §5.7, RFC 5681 §3.1.
 void Connection::on_retransmission_timeout(Time now) {
   env_.counters.add(Counter::tcp_timeouts);
-  const bool user_gave_up =
-      options_.user_timeout > Duration{} && stalled_since_ != kNever && now - stalled_since_ >= options_.user_timeout;
-  if (timeouts_ >= retry_limit() || user_gave_up) {
+  if (timeouts_ >= retry_limit() || user_gave_up(now)) {
     die(TcpEvent::abort, soft_error_ != Error::none ? soft_error_ : Error::timed_out, Rule::tcp_give_up, now);
     return;
   }
+  // RFC 9293 §3.8.3: at R1 the layer below is told that this way may be none (MUST-20, SHLD-10).
+  if (timeouts_ == env_.config.retries_r1) env_.ip.doubt(path_);
   const bool first = timeouts_++ == 0;
   rtt_.back_off();
   if (!synchronized(state_)) {
@@ -74,8 +86,6 @@ void Connection::on_retransmission_timeout(Time now) {
   }
   run_loss_timer(TcpTimer::rto, rtt_.rto(), now);
 }
-  // RFC 9293 §3.8.3: at R1 the layer below is told that this way may be none (MUST-20, SHLD-10).
-  if (timeouts_ == env_.config.retries_r1) env_.ip.doubt(path_);
 
 void Connection::presume_lost(bool first, Time now) {
   const auto flight_size = static_cast<uint32_t>(snd_.nxt - snd_.una);
@@ -100,19 +110,17 @@ void Connection::on_persist_timeout(Time now) {
     push_at_ = data_end();
     return;
   }
-  const bool user_gave_up =
-      options_.user_timeout > Duration{} && stalled_since_ != kNever && now - stalled_since_ >= options_.user_timeout;
   // Answers keep a connection alive however long its window stays zero (MUST-37), but not one that nobody holds any
   // more: its memory is not the peer's to keep.
   const bool nobody_waits = !attached_ && probe_interval_ >= env_.config.maximum_rto;
-  if (probes_ >= retry_limit() || user_gave_up || nobody_waits) {
+  if (probes_ >= retry_limit() || user_gave_up(now) || nobody_waits) {
     die(TcpEvent::abort, soft_error_ != Error::none ? soft_error_ : Error::timed_out, Rule::tcp_give_up, now);
     return;
   }
   if (probes_++ == 0 && stalled_since_ == kNever) stalled_since_ = now;
   probe_due_ = true;
   probe_interval_ = std::min(2 * probe_interval_, env_.config.maximum_rto);
-  set_timer(TcpTimer::persist, probe_interval_, now);
+  set_timer(TcpTimer::persist, within_user_timeout(probe_interval_, now), now);
 }
 
 void Connection::on_keepalive_timeout(Time now) {
@@ -121,7 +129,10 @@ void Connection::on_keepalive_timeout(Time now) {
     timers_.set(TcpTimer::keepalive, now - silent + keepalive_time());
     return;
   }
-  if (keepalives_ >= keepalive_probes()) {
+  // TCP_USER_TIMEOUT, where it is set, says how long, and the number of probes does not matter (as on Linux).
+  const bool dead = options_.user_timeout > Duration{} ? keepalives_ > 0 && silent >= options_.user_timeout
+                                                       : keepalives_ >= keepalive_probes();
+  if (dead) {
     send_reset(Rule::tcp_keepalive_dead, now);
     die(TcpEvent::abort, soft_error_ != Error::none ? soft_error_ : Error::timed_out, Rule::tcp_keepalive_dead, now);
     return;

@@ -211,3 +211,56 @@ TEST(TcpKeepAlive, TwoHostsOfOursKeepEachOtherAlive) {
 
 }  // namespace
 }  // namespace limpid
+// req: 9293-MUST-24
+TEST(TcpKeepAlive, IsOfTheConnectionThatAskedForIt) {
+  TcpDialogue t;
+  t.listen();
+  std::vector<SocketId> ids;
+  for (uint16_t port : {uint16_t{5001}, uint16_t{5002}}) {
+    TcpHeader h{.source_port = port, .destination_port = 80, .sequence = 100, .flags = tcp_flag::syn, .options = {}};
+    t.peer_header(h);
+    h = {.source_port = port, .destination_port = 80, .sequence = 101, .flags = tcp_flag::ack, .options = {}};
+    h.acknowledgment = t.take().header.sequence + 1;
+    t.peer_header(h);
+    ids.push_back(t.accept());
+  }
+  t.stack.tcp_set_options(ids[1], keepalive(10s, 1s, 3), t.now).value();
+  t.pass(11s);
+  const auto probes = t.take_all();
+  ASSERT_EQ(probes.size(), 2u);
+  for (const auto& s : probes) EXPECT_EQ(s.header.destination_port, 5002);
+  t.stack.tcp_set_options(ids[1], {}, t.now).value();
+  t.pass(10h);
+  t.expect_nothing();
+}
+
+// The listener's wish is its connections', and a shorter time counts at once.
+// req: KA-5
+TEST(TcpKeepAlive, AShorterTimeOnAnIdleConnectionProbesAtOnce) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively(keepalive());
+  t.pass(60s);
+  t.expect_nothing();
+  t.stack.tcp_set_options(id, keepalive(10s, 0s, 0), t.now).value();
+  t.pass(0s);
+  t.expect(". 0:0(0) ack 1");
+  t.pass(75s);
+  t.expect(". 0:0(0) ack 1");  // the interval is still the default
+}
+
+// req: KA-7
+TEST(TcpKeepAlive, AUserTimeoutDecidesAndNotTheNumberOfProbes) {
+  for (uint32_t probes : {1u, 100u}) {
+    TcpDialogue t;
+    TcpOptions o = keepalive(10s, 5s, probes);
+    o.user_timeout = 30s;
+    const SocketId id = t.establish_passively(o);
+    t.pass(29'999ms);
+    EXPECT_EQ(t.state(id), established) << probes;
+    EXPECT_EQ(t.take_all().size(), 4u) << probes;
+    t.pass(1ms);
+    t.expect("R. 1:1(0) ack 1");
+    EXPECT_EQ(t.stack.tcp_take_error(id), Error::timed_out);
+  }
+}
+

@@ -358,5 +358,59 @@ TEST(TcpGivingUp, AnAnswerMakesTheCountBeginAnew) {
   EXPECT_EQ(t.status(id).retransmits, 0u);
 }
 
+// To the millisecond: the last back-off is cut to what is left of the user's patience.
+// req: 9293-MUST-21, 9293-3.10.8-a
+TEST(TcpGivingUp, AUserTimeoutIsKeptExactlyAndNothingIsLeft) {
+  TcpDialogue t;
+  TcpOptions o;
+  o.user_timeout = 5s;
+  const SocketId id = t.establish_passively(o);
+  t.send(id, 100'000);
+  t.pass(4999ms);
+  EXPECT_EQ(t.state(id), established);
+  t.take_all();
+  t.raised(id);
+  t.pass(1ms);
+  t.expect_nothing();
+  EXPECT_EQ(t.listed(), closed);
+  EXPECT_EQ(t.raised(id) & (kError | kHangUp), kError | kHangUp);
+  EXPECT_EQ(t.status(id).send_queue, 0u);  // flushed
+  EXPECT_EQ(t.stack.tcp_take_error(id), Error::timed_out);
+  t.peer(". 1:1(0) ack 1461");
+  t.expect("R 1461:1461(0)");
+}
+
+// The same for a window that stays zero and whose probes nobody answers.
+// req: 9293-MUST-21
+TEST(TcpGivingUp, AUserTimeoutBoundsWindowProbesToo) {
+  TcpDialogue t;
+  TcpOptions o;
+  o.user_timeout = 5s;
+  const SocketId id = t.establish_passively(o);
+  t.send(id, 100);
+  t.peer(". 1:1(0) ack 1 win 0");
+  t.pass(4999ms);
+  EXPECT_EQ(t.state(id), established);
+  t.pass(1ms);
+  EXPECT_EQ(t.stack.tcp_take_error(id), Error::timed_out);
+}
+
+// Back-off lasts until something is measured, and not longer.
+// req: 6298-5-b
+TEST(TcpKarn, OneCleanSampleEndsABackOffOfManySteps) {
+  TcpDialogue t;
+  const SocketId id = establish_with_rtt(t, 100ms);
+  t.send(id, 1000);
+  t.pass(300ms + 600ms + 1200ms + 2400ms);
+  EXPECT_EQ(t.take_all().size(), 5u);
+  EXPECT_EQ(t.status(id).rto, 4800ms);
+  t.peer(". 1:1(0) ack 1001");
+  EXPECT_EQ(t.status(id).rto, 4800ms);  // whose ACK is it?
+  t.send(id, 1000);
+  t.pass(100ms);
+  t.peer(". 1:1(0) ack 2001");
+  EXPECT_EQ(t.status(id).rto, 300ms);
+}
+
 }  // namespace
 }  // namespace limpid
