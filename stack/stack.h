@@ -105,7 +105,7 @@ class Stack {
   const TcpOptions* tcp_options(SocketId socket) const;
   Result<TcpStatus> tcp_status(SocketId socket) const;
   ReadyEvents tcp_ready(SocketId socket) const;
-  Error tcp_take_error(SocketId connection);  // SO_ERROR: returned once, then none
+  Error tcp_take_error(SocketId connection);  // SO_ERROR: told once; a hint of ICMP while it lives
 
   // --- UDP -----------------------------------------------------------------------------------------------------------
   SocketId udp_open(const UdpOptions& options);

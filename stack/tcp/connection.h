@@ -104,7 +104,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void abort(Rule why, Time now);
   void set_options(const TcpOptions& options, Time now);
   ReadyEvents readiness() const;
-  Error take_error() { return std::exchange(error_, Error::none); }
+  // SO_ERROR: what ended the connection; or, while it lives, a hint that ICMP gave (RFC 9293 §3.9.1.8).
+  Error take_error() { return std::exchange(error_ != Error::none ? error_ : soft_error_, Error::none); }
 
   // --- who holds it ---
   void attach(SocketId id) {

@@ -13,7 +13,8 @@ SocketId established_with_text_in_flight(TcpDialogue& t) {
   return id;
 }
 
-// req: 9293-MUST-56, 9293-MUST-56-ttl, 9293-MUST-56-parm, 5927-5.2-a, ATK-icmpreset, 9293-SHLD-26
+// The user may ask what was reported, and is told once (as by Linux's SO_ERROR).
+// req: 9293-MUST-56, 9293-MUST-56-ttl, 9293-MUST-56-parm, 5927-5.2-a, ATK-icmpreset, 9293-SHLD-26, 9293-MUST-47
 TEST(TcpIcmp, NoErrorEndsAnEstablishedConnection) {
   for (const auto& [type, codes] : {std::pair<int, int>{3, 15}, {11, 1}, {12, 2}}) {
     for (int code = 0; code <= codes; ++code) {
@@ -21,6 +22,8 @@ TEST(TcpIcmp, NoErrorEndsAnEstablishedConnection) {
       const SocketId id = established_with_text_in_flight(t);
       t.peer_icmp(static_cast<uint8_t>(type), static_cast<uint8_t>(code), 1);
       EXPECT_EQ(t.state(id), established) << type << "/" << code;
+      const bool told = t.stack.tcp_take_error(id) != Error::none;
+      EXPECT_EQ(told, type != 3 || code != 4) << type << "/" << code;
       EXPECT_EQ(t.stack.tcp_take_error(id), Error::none);
       t.peer(". 1:1(0) ack 101");
       EXPECT_EQ(t.send(id, 10), "taken 10");
@@ -29,6 +32,7 @@ TEST(TcpIcmp, NoErrorEndsAnEstablishedConnection) {
 }
 
 // RFC 9293 SHLD-25: the hint is told if the connection then times out.
+// req: 9293-SHLD-25
 TEST(TcpIcmp, AHintIsTheReasonGivenIfNothingElseComes) {
   TcpDialogue t;
   const SocketId id = established_with_text_in_flight(t);
