@@ -43,6 +43,10 @@ int socket_ioctl(const Call& call, unsigned long request, int* value) {
       return readable_bytes(hold.stack(), socket, *value);
     case SIOCOUTQ:
       return unacknowledged_bytes(hold.stack(), socket, false, *value);
+    case SIOCATMARK:  // a stream without a connection is at no mark
+      if (!socket.is_stream()) return ENOTTY;
+      *value = hold.stack().tcp_status(socket.id).value_or(TcpStatus{}).at_urgent_mark ? 1 : 0;
+      return 0;
     case SIOCOUTQNSD:
       return unacknowledged_bytes(hold.stack(), socket, true, *value);
     default:

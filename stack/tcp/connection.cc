@@ -164,6 +164,7 @@ TcpStatus Connection::status() const {
   s.receive_queue = static_cast<uint32_t>(rcv_.queue().readable());
   s.send_queue = static_cast<uint32_t>(queue_.size());
   s.unsent = static_cast<uint32_t>(unsent());
+  s.at_urgent_mark = rcv_.at_urgent_mark();
   s.out_of_order = static_cast<uint32_t>(rcv_.queue().out_of_order_bytes());
   s.memory = static_cast<uint32_t>(queue_.memory() + rcv_.queue().charge());
   s.mss = mss_;

@@ -103,7 +103,13 @@ size_t Receiver::read(MutableByteSpan into, bool peek) {
 void Receiver::skip_urgent_octet() {
   if (urgent_inline_ || !urgent_at_ || urgent_at_->stream() != queue_.read_position() || queue_.readable() == 0) return;
   queue_.discard(1);
-  if (!urgent_octet_) urgent_at_.reset();
+}
+
+// In front of the urgent octet; or just behind it, if it was not for this reader.
+bool Receiver::at_urgent_mark() const {
+  if (!urgent_at_) return false;
+  const uint64_t mark = urgent_at_->stream();
+  return queue_.read_position() == mark || (!urgent_inline_ && queue_.read_position() == mark + 1);
 }
 
 bool Receiver::note_urgent(SeqPos up) {

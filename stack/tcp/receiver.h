@@ -62,6 +62,7 @@ class Receiver {
   // True when the mark moved on, so that the user is to be told.
   bool note_urgent(SeqPos up);
   bool urgent_ahead() const { return urgent_at_ && urgent_at_->stream() >= queue_.read_position(); }
+  bool at_urgent_mark() const;
   void set_urgent_inline(bool on) { urgent_inline_ = on; }
   // The urgent octet, if it has arrived and was not read.
   std::optional<std::byte> urgent_octet(bool peek);

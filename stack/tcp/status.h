@@ -67,12 +67,13 @@ struct TcpStatus {
   TcpState state = TcpState::closed;
   Endpoint local;
   Endpoint remote;
-  uint32_t receive_queue = 0;  // bytes not read yet; a listener: connections not accepted yet
-  uint32_t send_queue = 0;     // bytes not acknowledged yet; a listener: its backlog
-  uint32_t unsent = 0;         // of these, not sent yet
-  uint32_t out_of_order = 0;   // bytes held behind a gap
-  uint32_t memory = 0;         // bytes charged
-  uint32_t mss = 0;            // of what we send
+  uint32_t receive_queue = 0;   // bytes not read yet; a listener: connections not accepted yet
+  uint32_t send_queue = 0;      // bytes not acknowledged yet; a listener: its backlog
+  uint32_t unsent = 0;          // of these, not sent yet
+  bool at_urgent_mark = false;  // the next octet to read is the urgent one (SIOCATMARK)
+  uint32_t out_of_order = 0;    // bytes held behind a gap
+  uint32_t memory = 0;          // bytes charged
+  uint32_t mss = 0;             // of what we send
   uint32_t advertised_mss = 0;
   uint32_t peer_mss = 0;
   uint8_t send_window_shift = 0;

@@ -287,6 +287,7 @@ TEST_P(Stream, VectoredCallsKeepTheOrder) {
   });
 }
 
+// req: 9293-MUST-30
 TEST_P(Stream, UrgentByteIsReadOutOfBand) {
   run([&] {
     const auto [client, server] = pair();
@@ -294,7 +295,9 @@ TEST_P(Stream, UrgentByteIsReadOutOfBand) {
     EXPECT_EQ(send(client, "!", MSG_OOB), 1);
     EXPECT_EQ(poll(server, POLLPRI, 1000), POLLPRI);
     EXPECT_EQ(receive(server, 1, MSG_OOB), "!");
+    EXPECT_FALSE(at_mark(server));
     EXPECT_EQ(receive(server), "ab");
+    EXPECT_TRUE(at_mark(server));
     EXPECT_EQ(receive(server, 1, MSG_OOB), "<EINVAL>");
     calls.close(client);
     calls.close(server);
@@ -311,6 +314,26 @@ TEST_P(Stream, TruncatedReadsThrowBytesAway) {
     EXPECT_EQ(calls.recv(server, into.data(), into.size(), MSG_TRUNC), 15);
     EXPECT_EQ(into, std::string(15, 'z'));
     EXPECT_EQ(receive(server), "keep this");
+    calls.close(client);
+    calls.close(server);
+  });
+}
+
+// In the stream it is a byte like any other, and the mark says which; a read stops in front of it.
+// req: 9293-MUST-33
+TEST_P(Stream, TheMarkTellsWhereTheUrgentByteStands) {
+  run([&] {
+    const auto [client, server] = pair();
+    EXPECT_EQ(set(server, SOL_SOCKET, SO_OOBINLINE, 1), 0);
+    EXPECT_EQ(send(client, "ab"), 2);
+    EXPECT_EQ(send(client, "!", MSG_OOB), 1);
+    EXPECT_EQ(send(client, "cd"), 2);
+    EXPECT_EQ(poll(server, POLLPRI, 1000), POLLPRI);
+    EXPECT_FALSE(at_mark(server));
+    EXPECT_EQ(receive(server, 2), "ab");
+    EXPECT_TRUE(at_mark(server));
+    EXPECT_EQ(receive(server, 1), "!");
+    EXPECT_FALSE(at_mark(server));
     calls.close(client);
     calls.close(server);
   });

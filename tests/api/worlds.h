@@ -157,6 +157,11 @@ class SocketTest : public testing::TestWithParam<Where> {
     text.resize(static_cast<size_t>(n));
     return text;
   }
+  bool at_mark(int fd) {
+    int told = -1;
+    EXPECT_EQ(calls.ioctl(fd, SIOCATMARK, &told), 0) << std::strerror(errno);
+    return told == 1;
+  }
   short poll(int fd, short events, int timeout_ms = 0) {
     pollfd p{.fd = fd, .events = events, .revents = 0};
     EXPECT_GE(calls.poll(&p, 1, timeout_ms), 0) << std::strerror(errno);

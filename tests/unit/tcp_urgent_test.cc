@@ -6,6 +6,7 @@ namespace {
 
 using enum TcpState;
 
+// req: 9293-MUST-30, 9293-MUST-62
 TEST(TcpUrgentReceived, TheOctetLeavesTheStreamAndIsReadByItself) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -85,6 +86,43 @@ TEST(TcpUrgentReceived, ANewerMarkPutsAnUnreadOctetBackIntoTheStream) {
   EXPECT_EQ(t.read(id), "g");
 }
 
+// The mark lies far ahead, several segments; until the reader has come to it there is urgent text.
+// req: 9293-MUST-31, 9293-MUST-33
+TEST(TcpUrgentReceived, TheMarkMayLieFarAheadAndIsThereUntilItIsReached) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively();
+  for (int64_t from = 1; from < 6001; from += 1000)
+    t.peer("U. " + std::to_string(from) + ":" + std::to_string(from + 1000) + "(1000) ack 1 urg " +
+           std::to_string(from < 5001 ? 5001 - from : 0));
+  t.take_all();
+  size_t got = 0;
+  while (got < 4999) {
+    EXPECT_EQ(t.stack.tcp_ready(id) & kUrgent, kUrgent) << got;
+    EXPECT_FALSE(t.status(id).at_urgent_mark) << got;
+    got += t.read(id, 700).size();
+  }
+  EXPECT_EQ(got, 4999u);  // a read stops before the urgent octet, the 5000th
+  EXPECT_TRUE(t.status(id).at_urgent_mark);
+  EXPECT_EQ(t.read(id).size(), 1000u);
+  EXPECT_FALSE(t.status(id).at_urgent_mark);
+  EXPECT_EQ(t.stack.tcp_ready(id) & kUrgent, 0);
+}
+
+// req: 9293-MUST-32
+TEST(TcpUrgentReceived, TheUserIsToldOfTheMarkAndWheneverItMovesOn) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively();
+  t.raised(id);
+  t.peer("U. 1:101(100) ack 1 urg 500");
+  EXPECT_EQ(t.raised(id) & kUrgent, kUrgent);
+  t.peer("U. 101:201(100) ack 1 urg 400");  // the same octet
+  EXPECT_EQ(t.raised(id) & kUrgent, 0);
+  t.peer("U. 201:301(100) ack 1 urg 900");
+  EXPECT_EQ(t.raised(id) & kUrgent, kUrgent);
+  t.peer("U. 301:401(100) ack 1 urg 200");  // and not back
+  EXPECT_EQ(t.raised(id) & kUrgent, 0);
+}
+
 // req: 9293-MUST-66
 TEST(TcpUrgentReceived, IsToldWhenTheWindowIsZero) {
   TcpDialogue t;
@@ -134,6 +172,7 @@ TEST(TcpUrgentReceived, OnASynItMeansNothing) {
   EXPECT_EQ(t.read(id), "abcdefghij");
 }
 
+// req: 9293-MUST-30, 9293-MUST-62
 TEST(TcpUrgentSent, SegmentsUpToTheOctetCarryThePointerOnePastIt) {
   TcpDialogue t;
   const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
