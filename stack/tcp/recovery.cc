@@ -103,7 +103,10 @@ void Recovery::count_duplicates(const AckInput& in, AckNews& news) {
   // Without SACK nobody can say whether it was the original or the retransmission that filled the hole.
   if (news.resent_acked) news.original_delivered = false;
   if (!news.advanced()) {
-    if (!in.duplicate) return;
+    // Each segment that is out can cause one. Whoever sends more forges them, to have us send beyond all measure
+    // (RFC 5681 §3.2).
+    if (duplicates_ == 0) most_duplicates_ = board_->outstanding().segments;
+    if (!in.duplicate || duplicates_ >= most_duplicates_) return;
     ++duplicates_;
     news.delivered = in.mss;
     news.delivered_segments = 1;
@@ -117,6 +120,7 @@ void Recovery::count_duplicates(const AckInput& in, AckNews& news) {
     return;
   }
   duplicates_ -= std::min(duplicates_, std::max(news.acked_segments, 1u) - 1);
+  most_duplicates_ = board_->outstanding().segments;
 }
 
 }  // namespace limpid

@@ -160,8 +160,9 @@ class Recovery {
   Time first_resent_ = kNever;             // RetransmitTS of RFC 4015 §3.2
   Rack rack_;
   TailLossProbe probe_;
-  uint32_t unproven_ = 0;    // bytes resent since, that no DSACK has shown to be needless
-  uint32_t duplicates_ = 0;  // duplicate ACKs, without SACK
+  uint32_t unproven_ = 0;         // bytes resent since, that no DSACK has shown to be needless
+  uint32_t duplicates_ = 0;       // duplicate ACKs, without SACK
+  uint32_t most_duplicates_ = 0;  // that can be genuine: segments that were out at the first one
   uint16_t reordering_ = kDupThresh;
   CaState state_ = CaState::open;
   Frto frto_ = Frto::off;

@@ -159,6 +159,20 @@ TEST(TcpFastRecovery, AFullAckEndsItWithoutABurst) {
   EXPECT_FALSE(f.t.status(f.id).in_recovery);
   EXPECT_LE(f.cwnd(), 5000u);
   EXPECT_LE(f.t.take_all().size(), 2u);
+// Forged duplicates cannot make us send more than the segments that they could stand for.
+// req: 5681-3.2-g, ATK-dupspoof
+TEST(TcpFastRecovery, AThousandDuplicatesOfTenSegmentsReleaseNoMoreThanTen) {
+  for (const char* syn : {"win 65535 mss 1000", "win 65535 mss 1000 sackOK"}) {
+    TcpDialogue t;
+    const SocketId id = t.establish_passively(with_reno(), syn);
+    t.send(id, 200'000);
+    EXPECT_EQ(t.take_all().size(), 10u);
+    for (int i = 0; i < 1000; ++i) t.peer(". 1:1(0) ack 1");
+    EXPECT_LE(t.take_all().size(), 13u) << syn;  // two of limited transmit, the first again, and ten for ten
+    EXPECT_LE(t.status(id).cwnd, 10'000u) << syn;
+  }
+}
+
 }
 
 // With SACK the pipe is known, so there is no burst to fear: that ACK is the first of the next round trip, as on Linux.
