@@ -222,4 +222,35 @@ TEST_P(Connection, DescriptorsAreSmallNumbers) {
   });
 }
 
+// req: 9293-3.10.1-a
+TEST_P(Connection, AListenerDoesNotConnectAndGoesOnListening) {
+  run([&] {
+    const int listening = listener();
+    const int other = listener();
+    EXPECT_EQ(connect(listening, name(other)), -1);
+    EXPECT_EQ(errno, EISCONN);
+    const auto [client, server] = pair_from(listening);
+    EXPECT_EQ(connect(client, name(other)), -1);  // nor does one that is connected
+    EXPECT_EQ(errno, EISCONN);
+    EXPECT_EQ(send(client, "as before"), 9);
+    EXPECT_EQ(receive(server), "as before");
+    for (const int fd : {listening, other, client, server}) calls.close(fd);
+  });
+}
+
+// A simultaneous open with oneself (RFC 9293 §3.5): the socket hears what it says.
+// req: 9293-A.2-a
+TEST_P(Connection, ASocketMayConnectToItself) {
+  run([&] {
+    const int fd = tcp();
+    EXPECT_EQ(bind(fd, loopback()), 0);
+    EXPECT_EQ(connect(fd, name(fd)), 0) << std::strerror(errno);
+    EXPECT_EQ(send(fd, "who is there?"), 13);
+    EXPECT_EQ(receive(fd), "who is there?");
+    EXPECT_EQ(calls.shutdown(fd, SHUT_WR), 0);
+    EXPECT_EQ(receive(fd), "<end>");
+    calls.close(fd);
+  });
+}
+
 }  // namespace limpid::api

@@ -250,6 +250,48 @@ TEST_P(HostTest, SignalDuringASendTellsWhatWasQueuedOrInterrupts) {
   calls.close(server);
 }
 
+// A listener whose queue is full leaves a client waiting; a signal ends the call, not the attempt.
+// req: SOCK-connect-5
+TEST_P(HostTest, SignalDuringAConnectLeavesTheAttemptGoingOn) {
+  const int listening = listener(0);
+  const int first = tcp();
+  EXPECT_EQ(connect(first, name(listening)), 0);
+  struct sigaction action{};
+  struct sigaction before{};
+  action.sa_handler = ignore_it;
+  sigaction(SIGUSR1, &action, &before);
+  std::atomic<pthread_t> id{};
+  std::atomic<bool> over = false;
+  const int client = tcp();
+  int result = 0;
+  int error = 0;
+  auto caller = thread([&] {
+    id = pthread_self();
+    result = connect(client, name(listening));
+    error = errno;
+    over = true;
+  });
+  while (!over) {
+    pause(std::chrono::milliseconds(30));
+    if (id != pthread_t{}) pthread_kill(id, SIGUSR1);
+  }
+  caller.join();
+  EXPECT_EQ(result, -1);
+  EXPECT_EQ(error, EINTR);
+  set_nonblocking(client);
+  EXPECT_EQ(connect(client, name(listening)), -1);
+  EXPECT_EQ(errno, EALREADY);
+  calls.close(calls.accept(listening, nullptr, nullptr));  // room again
+  EXPECT_EQ(poll(client, POLLOUT, 10'000), POLLOUT);
+  EXPECT_EQ(get(client, SOL_SOCKET, SO_ERROR), 0);
+  const int server = calls.accept(listening, nullptr, nullptr);
+  EXPECT_EQ(send(server, "hello"), 5);
+  EXPECT_EQ(poll(client, POLLIN, 10'000), POLLIN);
+  EXPECT_EQ(receive(client), "hello");
+  sigaction(SIGUSR1, &before, nullptr);
+  for (const int fd : {listening, first, client, server}) calls.close(fd);
+}
+
 // --- the clock ------------------------------------------------------------------------------------------------------
 
 namespace {

@@ -86,6 +86,7 @@ TEST_P(Options, DefaultsAreThoseOfLinux) {
   });
 }
 
+// req: KA-6
 TEST_P(Options, RangesAreChecked) {
   run([&] {
     const int fd = tcp();
@@ -93,10 +94,12 @@ TEST_P(Options, RangesAreChecked) {
       int level;
       int name;
       int value;
-    } wrong[] = {{IPPROTO_TCP, TCP_KEEPIDLE, 0},  {IPPROTO_TCP, TCP_KEEPIDLE, 32'768},
-                 {IPPROTO_TCP, TCP_KEEPINTVL, 0}, {IPPROTO_TCP, TCP_KEEPCNT, 128},
-                 {IPPROTO_TCP, TCP_SYNCNT, 0},    {IPPROTO_TCP, TCP_MAXSEG, 20},
-                 {IPPROTO_IP, IP_TTL, 0},         {IPPROTO_IP, IP_TTL, 256}};
+    } wrong[] = {
+        {IPPROTO_TCP, TCP_KEEPIDLE, 0},   {IPPROTO_TCP, TCP_KEEPIDLE, 32'768},  {IPPROTO_TCP, TCP_KEEPIDLE, -1},
+        {IPPROTO_TCP, TCP_KEEPINTVL, -1}, {IPPROTO_TCP, TCP_KEEPINTVL, 32'768}, {IPPROTO_TCP, TCP_KEEPCNT, 0},
+        {IPPROTO_TCP, TCP_KEEPCNT, -1},   {IPPROTO_TCP, TCP_KEEPINTVL, 0},      {IPPROTO_TCP, TCP_KEEPCNT, 128},
+        {IPPROTO_TCP, TCP_SYNCNT, 0},     {IPPROTO_TCP, TCP_MAXSEG, 20},        {IPPROTO_IP, IP_TTL, 0},
+        {IPPROTO_IP, IP_TTL, 256}};
     for (const auto& option : wrong) {
       EXPECT_EQ(set(fd, option.level, option.name, option.value), -1) << option.level << " " << option.name;
       EXPECT_EQ(errno, EINVAL) << option.level << " " << option.name;
@@ -139,6 +142,7 @@ TEST_P(Options, TimeoutsComeBack) {
   });
 }
 
+// req: 9293-MAY-18
 TEST_P(Options, TcpInfoTellsTheStateAndTakesAnyLength) {
   run([&] {
     const auto [client, server] = pair();

@@ -132,7 +132,7 @@ TEST(Cubic, IsAtLeastAsFastAsReno) {
   EXPECT_NEAR(f.w.cwnd, before + 10 * kMss, 2 * kMss);
 }
 
-// req: 9438-4.6-a
+// req: 9438-4.6-a, 9293-MAY-18
 TEST(Cubic, ALossLeavesSevenTenthsAndTwoSegmentsAtLeast) {
   Flow f(100);
   f.lose();

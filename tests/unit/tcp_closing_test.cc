@@ -45,7 +45,7 @@ TEST(TcpClosing, AFinFollowsAllThatWasWritten) {
   EXPECT_EQ(t.listed(), time_wait);
 }
 
-// req: 9293-3.6-b
+// req: 9293-3.6-b, 9293-A.2-a
 TEST(TcpClosing, BothCloseAtOnce) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -155,6 +155,7 @@ TEST(TcpTimeWait, ARetransmittedFinStartsItAnew) {
 }
 
 // RFC 1337: an old RST must not end it.
+// req: 1337-3-a, ATK-twassass
 TEST(TcpTimeWait, AResetDoesNotEndIt) {
   TcpDialogue t;
   t.reach(time_wait);
@@ -164,7 +165,34 @@ TEST(TcpTimeWait, AResetDoesNotEndIt) {
   EXPECT_EQ(t.listed(), time_wait);
 }
 
+// Old duplicates of the connection, of every kind: TIME-WAIT lasts as long as it would, and they mean nothing to the
+// next connection between the same two ports.
+// req: ATK-twassass, 1337-3-a
+TEST(TcpTimeWait, OldDuplicatesNeitherEndItNorReachTheNextIncarnation) {
+  const std::vector<std::string> old = {"P. 1:1(0) ack 1", "P. -9:1(10) ack 1", ". 2:2(0) ack 1",    "R 2:2(0)",
+                                        "R. 1:1(0) ack 1", "R 1:1(0)",          ". 1:1(0) ack 90000"};
+  TcpDialogue t;
+  t.reach(time_wait);
+  for (int second = 0; second < 59; ++second) {
+    for (const auto& words : old) t.peer(words);
+    t.pass(1s);
+    EXPECT_EQ(t.listed(), time_wait);
+  }
+  t.take_all();
+  t.peer("S 200000:200000(0) win 65535 mss 1460");
+  t.expect("S. 0:0(0) ack 200001");
+  t.peer(". 200001:200001(0) ack 1");
+  const SocketId id = t.accept();
+  for (const auto& words : old) t.peer(words);
+  EXPECT_EQ(t.state(id), established);
+  EXPECT_EQ(t.status(id).bytes_received, 0u);
+  t.pass(2s);
+  t.peer("P. 200001:200011(10) ack 1");
+  EXPECT_EQ(t.status(id).bytes_received, 10u);
+}
+
 // RFC 9293 §3.6.1 (MAY-2): a SYN beyond the old numbers opens anew, with numbers of ours beyond the old ones too.
+// req: 9293-MAY-2
 TEST(TcpTimeWait, ANewerSynOpensAnew) {
   TcpDialogue t;
   t.reach(time_wait);
@@ -334,6 +362,7 @@ TEST(TcpAbort, InSynReceivedAfterAnActiveOpenSendsAReset) {
 }
 
 // RFC 9293 §3.10.5: in CLOSING and LAST-ACK the record just goes: both ends have said all. In SYN-SENT nobody knows us.
+// req: 9293-3.10.5-b
 TEST(TcpAbort, IsSilentWhereNothingIsLeftToSay) {
   for (TcpState s : {syn_sent, closing, last_ack, time_wait}) {
     TcpDialogue t;
@@ -342,6 +371,10 @@ TEST(TcpAbort, IsSilentWhereNothingIsLeftToSay) {
     t.expect_nothing();
     EXPECT_EQ(t.listed(), s == time_wait ? time_wait : closed) << name(s);
   }
+  TcpDialogue listener;
+  const SocketId id = listener.listen();
+  listener.stack.tcp_close(id, listener.now);
+  listener.expect_nothing();
 }
 
 // --- connections that nobody holds any more
@@ -377,7 +410,7 @@ TEST(TcpOrphan, AFinWithoutAnAnswerIsGivenUpAfterEightRetransmissions) {
 
 // A peer that acknowledges every probe of a zero window keeps a connection alive (MUST-37), but not one whose user has
 // gone: thousands of these would pin our memory for nothing.
-// req: ATK-sockstress
+// req: ATK-sockstress, 6429-4-a
 TEST(TcpOrphan, AZeroWindowIsNotWaitedForWithoutEnd) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -397,7 +430,7 @@ TEST(TcpOrphan, AZeroWindowIsNotWaitedForWithoutEnd) {
 
 // Peers that hold their windows shut while their own text waits to be read, thousands of them, and whose servers let
 // go: nothing of it stays.
-// req: ATK-sockstress
+// req: ATK-sockstress, 6429-4-a
 TEST(TcpOrphan, ThousandsOfStuckConnectionsGiveTheirMemoryBack) {
   TcpDialogue t;
   t.listen({}, 16);

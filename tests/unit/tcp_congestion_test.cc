@@ -48,7 +48,17 @@ TEST(TcpInitialWindow, IsAllThatGoesBeforeTheFirstAck) {
   }
 }
 
-TEST(TcpInitialWindow, IsOneSegmentAfterALostSyn) {  // RFC 5681 §3.1
+// req: 5681-3.1-c
+TEST(TcpInitialWindow, IsOneSegmentAfterALostSyn) {
+  TcpDialogue active;
+  const SocketId id = active.connect();
+  active.pass(3s);
+  EXPECT_EQ(active.take_all().size(), 3u);
+  active.peer("S. 0:0(0) ack 1 win 65535 mss 1000");
+  active.take_all();
+  active.send(id, 100'000);
+  EXPECT_EQ(active.take_all().size(), 1u);
+
   TcpDialogue t;
   t.listen();
   t.peer("S 0:0(0) mss 1000");
@@ -149,16 +159,6 @@ TEST(TcpFastRetransmit, WhatBringsTextOrANewWindowOrAFinIsNoDuplicate) {
   EXPECT_EQ(idle.count(Counter::tcp_duplicate_acks), 0u);
 }
 
-// req: 5681-3.2-f, 6582-3.2-d
-TEST(TcpFastRecovery, AFullAckEndsItWithoutABurst) {
-  Flow f;
-  f.duplicates(9);
-  f.t.take_all();
-  EXPECT_TRUE(f.t.status(f.id).in_recovery);
-  f.ack(12'001);
-  EXPECT_FALSE(f.t.status(f.id).in_recovery);
-  EXPECT_LE(f.cwnd(), 5000u);
-  EXPECT_LE(f.t.take_all().size(), 2u);
 // Forged duplicates cannot make us send more than the segments that they could stand for.
 // req: 5681-3.2-g, ATK-dupspoof
 TEST(TcpFastRecovery, AThousandDuplicatesOfTenSegmentsReleaseNoMoreThanTen) {
@@ -173,6 +173,16 @@ TEST(TcpFastRecovery, AThousandDuplicatesOfTenSegmentsReleaseNoMoreThanTen) {
   }
 }
 
+// req: 5681-3.2-f, 6582-3.2-d
+TEST(TcpFastRecovery, AFullAckEndsItWithoutABurst) {
+  Flow f;
+  f.duplicates(9);
+  f.t.take_all();
+  EXPECT_TRUE(f.t.status(f.id).in_recovery);
+  f.ack(12'001);
+  EXPECT_FALSE(f.t.status(f.id).in_recovery);
+  EXPECT_LE(f.cwnd(), 5000u);
+  EXPECT_LE(f.t.take_all().size(), 2u);
 }
 
 // With SACK the pipe is known, so there is no burst to fear: that ACK is the first of the next round trip, as on Linux.

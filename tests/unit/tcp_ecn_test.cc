@@ -54,7 +54,7 @@ TEST(TcpEcn, ASynAckAgreesOnlyToBothFlagsAndIfWeWantIt) {
   }
 }
 
-// req: 3168-6.1.1-a, 3168-6.1.1-c
+// req: 3168-6.1.1-a, 3168-6.1.1-c, 9293-SHLD-8
 TEST(TcpEcn, ASynOffersOnlyIfAskedToAndBelievesOnlyEceWithoutCwr) {
   for (const auto mode : {EcnMode::off, EcnMode::on, EcnMode::passive}) {
     for (const std::string syn_ack : {"S.", "SE.", "SW.", "SEW."}) {
@@ -128,7 +128,7 @@ TEST(TcpEcn, TheUsersTrafficClassIsApart) {
 // --- receiver (§6.1.3)
 // ---------------------------------------------------------------------------------------------------
 
-// req: 3168-6.1.3-a
+// req: 3168-6.1.3-a, 9293-SHLD-8
 TEST(TcpEcn, AMarkIsEchoedUntilTheSenderHasReduced) {
   Marked m;
   m.t.peer("P. 1:11(10) ack 1 ect0");
@@ -170,7 +170,7 @@ TEST(TcpEcn, WithoutAgreementAMarkMeansNothing) {
 // --- sender (§6.1.2)
 // -----------------------------------------------------------------------------------------------------
 
-// req: 3168-6.1.2-b, 3168-6.1.2-c
+// req: 3168-6.1.2-b, 3168-6.1.2-c, 9293-SHLD-8
 TEST(TcpEcn, AnEchoHalvesTheWindowOnceForEachWindowOfData) {
   Marked m;
   m.fill();

@@ -47,6 +47,7 @@ TEST(TcpHandshake, AWrongAckInSynSentDrawsAResetAndChangesNothing) {
   t.expect(". 1:1(0) ack 1");
 }
 
+// req: 9293-MUST-10, 9293-A.2-a
 TEST(TcpHandshake, BothEndsOpenAtOnce) {
   TcpDialogue t;
   const SocketId id = t.connect();
@@ -120,6 +121,7 @@ TEST(TcpHandshake, TheSynAckMayBringTextAndAFin) {
 }
 
 // RFC 9293 §3.5, Figure 7, with losses.
+// req: 9293-MUST-10
 TEST(TcpHandshake, BothEndsOpenAtOnceThoughSegmentsAreLost) {
   TcpDialogue t;
   const SocketId id = t.connect();
@@ -203,6 +205,20 @@ TEST(TcpHandshake, NoSackIsSentToAPeerThatDidNotAskForIt) {
     EXPECT_EQ(s.header.options.sack_count, 0);
     EXPECT_FALSE(s.header.options.sack_permitted);
   }
+}
+
+// Text on a SYN is not taken before the handshake is through: the SYN,ACK covers the SYN alone, and the peer sends it
+// again.
+// req: 9293-3.10.7.2-b
+TEST(TcpHandshake, TextOnASynIsDeliveredOnce) {
+  TcpDialogue t;
+  t.listen();
+  t.peer("S 0:10(10) win 65535 mss 1460");
+  t.expect("S. 0:0(0) ack 1");
+  t.peer("P. 1:11(10) ack 1");
+  const SocketId id = t.accept();
+  EXPECT_EQ(t.read(id), "abcdefghij");
+  EXPECT_EQ(t.read(id), "error 1");
 }
 
 }  // namespace

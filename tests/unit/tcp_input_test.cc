@@ -291,6 +291,46 @@ TEST(TcpAckCheck, AnAckAheadOfDeliveryGrowsTheWindowByNoMoreThanWasSent) {
   EXPECT_LE(t.status(id).cwnd, cwnd + 14600);
 }
 
+// RFC 5961 §5.2: from SND.UNA less the largest window that was ever offered up to SND.NXT, both included.
+// req: 5961-5.2-a, 9293-MAY-12
+TEST(TcpAckCheck, TheAckOfTextMustLieBetweenTheOldestWindowAndSndNxt) {
+  constexpr int64_t kWindow = 5000;
+  for (const auto& [ack, taken] : {std::pair<int64_t, bool>{1001, true},
+                                   {1002, false},
+                                   {501, true},
+                                   {501 - kWindow, true},
+                                   {501 - kWindow - 1, false}}) {
+    TcpDialogue t;
+    t.listen();
+    t.peer("S 0:0(0) win 5000 mss 1460");
+    t.expect("S. 0:0(0) ack 1");
+    t.peer(". 1:1(0) ack 1 win 5000");
+    const SocketId id = t.accept();
+    t.send(id, 1000);
+    t.peer(". 1:1(0) ack 501 win 4000");
+    t.take_all();
+    t.peer("P. 1:11(10) ack " + std::to_string(ack) + " win 4000");
+    EXPECT_EQ(t.read(id), taken ? "abcdefghij" : "error 1") << ack;
+    if (!taken) t.expect(". 1001:1001(0) ack 1");
+  }
+}
+
+// Of injected text with the right sequence number, and any ACK, one in fifty thousand is believed: what the window
+// makes of 2^32 numbers.
+// req: ATK-blinddata
+TEST(TcpAckCheck, ASweepOfAcksInjectsNothing) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively();
+  for (int64_t ack = -2'147'000'000; ack < 2'147'000'000; ack += 1'000'003) {
+    if (ack >= 1 - 65'535 && ack <= 1) continue;
+    t.peer("P. 1:11(10) ack " + std::to_string(ack));
+  }
+  EXPECT_EQ(t.status(id).bytes_received, 0u);
+  EXPECT_EQ(t.state(id), established);
+  EXPECT_LE(t.take_all().size(), 1u);  // challenges are limited
+}
+
+// req: 9293-MAY-12
 TEST(TcpAckCheck, AnAckOlderThanAnyWindowIsChallenged) {  // RFC 5961 §5.2
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -354,7 +394,7 @@ TEST(TcpFinCheck, TextBeyondThePeersFinIsIgnored) {
   EXPECT_EQ(t.count(Counter::tcp_drop_text_after_fin), 1u);
 }
 
-// req: KA-8
+// req: KA-8, 9293-MAY-6
 TEST(TcpKeepAliveReceived, IsAnsweredByAPureAckInEverySynchronizedState) {
   for (TcpState s : kSynchronized) {
     for (bool garbage : {false, true}) {

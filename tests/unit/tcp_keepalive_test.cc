@@ -20,6 +20,7 @@ TcpOptions keepalive(Duration time, Duration interval, uint32_t probes) {
   return o;
 }
 
+// req: 9293-MUST-25
 TEST(TcpKeepAlive, IsOffUnlessAskedFor) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -28,6 +29,7 @@ TEST(TcpKeepAlive, IsOffUnlessAskedFor) {
   EXPECT_EQ(t.state(id), established);
 }
 
+// req: 9293-MUST-28, 9293-SHLD-12, KA-1, KA-2, KA-3
 TEST(TcpKeepAlive, ASilentPeerIsGivenUpAfter2Hours11Minutes15Seconds) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(keepalive());
@@ -64,6 +66,7 @@ TEST(TcpKeepAlive, AnAnswerMakesTheTwoHoursBeginAnew) {
   EXPECT_EQ(t.state(id), established);
 }
 
+// req: 9293-MUST-29, KA-4
 TEST(TcpKeepAlive, AnAnswerToTheLastProbeIsInTime) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(keepalive(10s, 1s, 3));
@@ -97,6 +100,7 @@ TEST(TcpKeepAlive, WrongAnswersCountAsNone) {
   }
 }
 
+// req: 9293-MUST-27
 TEST(TcpKeepAlive, AllThreeTunablesAreTheUsers) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(keepalive(30s, 7s, 4));
@@ -122,6 +126,7 @@ TEST(TcpKeepAlive, TheStacksDefaultsMayBeConfigured) {
   EXPECT_EQ(t.stack.tcp_take_error(id), Error::timed_out);
 }
 
+// req: 9293-MUST-27, 9293-MUST-24
 TEST(TcpKeepAlive, TurnedOnLaterItCountsFromTheLastThingHeard) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -136,6 +141,7 @@ TEST(TcpKeepAlive, TurnedOnLaterItCountsFromTheLastThingHeard) {
   t.expect_nothing();
 }
 
+// req: KA-5
 TEST(TcpKeepAlive, TurnedOnAfterALongSilenceItProbesAtOnce) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -145,6 +151,7 @@ TEST(TcpKeepAlive, TurnedOnAfterALongSilenceItProbesAtOnce) {
   t.expect(". 0:0(0) ack 1");
 }
 
+// req: 9293-MUST-26, KA-4
 TEST(TcpKeepAlive, WhilePeerSpeaksThereIsNothingToAsk) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(keepalive(10s, 1s, 3));
@@ -157,6 +164,7 @@ TEST(TcpKeepAlive, WhilePeerSpeaksThereIsNothingToAsk) {
 }
 
 // Unacknowledged text asks the same question, and its own limit answers it.
+// req: 9293-MUST-26
 TEST(TcpKeepAlive, WhileTextIsUnderWayRetransmissionsAskInstead) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(keepalive(10s, 1s, 3));
@@ -167,6 +175,7 @@ TEST(TcpKeepAlive, WhileTextIsUnderWayRetransmissionsAskInstead) {
   EXPECT_EQ(t.count(Counter::tcp_keepalive_probes), 0u);
 }
 
+// req: KA-4
 TEST(TcpKeepAlive, AResetInAnswerEndsTheConnection) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(keepalive(10s, 1s, 3));
@@ -209,8 +218,6 @@ TEST(TcpKeepAlive, TwoHostsOfOursKeepEachOtherAlive) {
   EXPECT_EQ(t.status(id).probes, 0u);
 }
 
-}  // namespace
-}  // namespace limpid
 // req: 9293-MUST-24
 TEST(TcpKeepAlive, IsOfTheConnectionThatAskedForIt) {
   TcpDialogue t;
@@ -264,3 +271,5 @@ TEST(TcpKeepAlive, AUserTimeoutDecidesAndNotTheNumberOfProbes) {
   }
 }
 
+}  // namespace
+}  // namespace limpid

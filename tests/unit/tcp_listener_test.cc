@@ -378,5 +378,38 @@ TEST(TcpListeners, ThousandsOfClientsOnOnePort) {
   }
 }
 
+// Attempts that are under way from or to a port do not keep a listener away from it.
+// req: 9293-MUST-42
+TEST(TcpListeners, HalfOpenConnectionsOnAPortDoNotPreventOne) {
+  TcpDialogue t;
+  const SocketId first = t.listen();
+  t.peer_header(syn_from(5001));
+  t.take();
+  EXPECT_EQ(in_state(t, syn_received), 1u);
+  t.stack.tcp_close(first, t.now);
+  t.take_all();
+  const ReusePolicy reuse{.address = true};
+  const auto bind = t.stack.tcp_bind({TcpDialogue::kUs, 81}, reuse, t.now).value();
+  TcpOptions o;
+  o.reuse = reuse;
+  const auto out = t.stack.tcp_connect({TcpDialogue::kPeer, 4000}, bind, o, t.now);
+  ASSERT_TRUE(out.has_value());
+  EXPECT_EQ(t.state(*out), syn_sent);
+  t.take_all();
+  t.listen(o);  // port 80, where the half-open one was
+  t.peer_header(syn_from(5002));
+  t.peer_header(ack_of(t.take()));
+  EXPECT_EQ(t.state(t.accept()), established);
+  // And the port that is in SYN-SENT.
+  const auto again = t.stack.tcp_bind({{}, 81}, reuse, t.now);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_TRUE(t.stack.tcp_listen(*again, 8, o, t.now).has_value());
+  TcpHeader syn = syn_from(5003);
+  syn.destination_port = 81;
+  t.peer_header(syn);
+  EXPECT_EQ(t.take().words.substr(0, 2), "S.");
+  EXPECT_EQ(t.state(*out), syn_sent);
+}
+
 }  // namespace
 }  // namespace limpid

@@ -171,7 +171,7 @@ TEST(TcpPaws, WithAnEqualTimestampTheSequenceNumberDecides) {
   expect_reopened(t, "S 2:2(0) mss 1460 ts 200");
 }
 
-// req: 6191-2-c
+// req: 6191-2-c, 9293-MAY-2
 TEST(TcpPaws, WithoutATimestampTheSequenceNumberDecides) {
   TcpDialogue t;
   reach_time_wait(t, true);

@@ -348,6 +348,29 @@ TEST(TcpSend, TakesWhatTheBufferHoldsAndSaysWhenThereIsRoom) {
 // --- the IP header
 // ---------------------------------------------------------------------------------------------------------------
 
+// The user's Diffserv field goes to IP as it is: in SYN, text, ACK and what is sent again, and may change at any time.
+// req: 9293-MUST-48, 9293-SHLD-21, 9293-SHLD-22
+TEST(TcpIpHeader, TheTrafficClassIsTheUsersAndMayChange) {
+  TcpDialogue t;
+  TcpOptions o;
+  o.tos = 0xb8;
+  const SocketId id = t.connect(o);
+  EXPECT_EQ(t.take().ip.tos, 0xb8);
+  t.peer("S. 0:0(0) ack 1 win 65535 mss 1000");
+  t.peer("P. 1:11(10) ack 1");
+  t.send(id, 1000);
+  t.pass(2s);
+  auto all = t.take_all();
+  EXPECT_GE(all.size(), 3u);  // ACKs, text, and the text again
+  for (const auto& s : all) EXPECT_EQ(s.ip.tos, 0xb8) << s.words;
+  o.tos = 0x20;
+  t.stack.tcp_set_options(id, o, t.now).value();
+  t.pass(10s);
+  all = t.take_all();
+  EXPECT_GE(all.size(), 1u);
+  for (const auto& s : all) EXPECT_EQ(s.ip.tos, 0x20) << s.words;
+}
+
 // req: 9293-MUST-49, 1191-3-f, 9293-3.1-c
 TEST(TcpIpHeader, TtlIsTheUsersAndDontFragmentIsSet) {
   TcpDialogue t;

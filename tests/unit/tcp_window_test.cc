@@ -72,6 +72,48 @@ TEST(TcpSendWindow, AShrunkWindowStopsWhatIsNewAndWhatIsInsideIsSentAgain) {
   EXPECT_GT(flight(t).end, 14'601);
 }
 
+// The peer acknowledges what its window held, and shuts it over the rest: however long, that is no reason to give up.
+// req: 9293-SHLD-17
+TEST(TcpSendWindow, WhatLiesBeyondAShrunkEdgeTimesNothingOut) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively();
+  t.send(id, 30'000);
+  EXPECT_EQ(flight(t).end, 14'601);
+  for (int second = 0; second < 3 * 3600; ++second) {
+    t.peer(". 1:1(0) ack 1461 win 0");
+    t.pass(1s);
+    t.take_all();
+  }
+  EXPECT_EQ(t.state(id), established);
+}
+
+// A peer that opens its window by an octet at a time, for ever, gets a segment when the override timer says so: five a
+// second, and not one for each of its ACKs.
+// req: ATK-slowread
+TEST(TcpSillyWindow, APeerThatReadsByTheOctetCostsFewSegments) {
+  for (int window : {1, 5, 10}) {
+    TcpDialogue t;
+    const SocketId id = t.establish_passively();
+    const std::string win = " win " + std::to_string(window);
+    t.peer(". 1:1(0) ack 1" + win);
+    t.send(id, 100'000);
+    int64_t acked = 1;
+    size_t segments = 0;
+    for (int step = 0; step < 6000; ++step) {  // a minute of an ACK each 10 ms
+      for (const auto& s : t.take_all()) {
+        ++segments;
+        acked =
+            std::max(acked, static_cast<int32_t>(s.header.sequence - t.our_isn) + static_cast<int64_t>(s.text.size()));
+      }
+      t.peer(". 1:1(0) ack " + std::to_string(acked) + win);
+      t.pass(10ms);
+    }
+    EXPECT_LE(segments, 301u) << window;
+    EXPECT_GT(segments, 250u) << window;
+    EXPECT_LE(acked - 1, static_cast<int64_t>(segments) * window);
+  }
+}
+
 // req: 9293-MUST-35, 9293-MUST-34
 TEST(TcpSendWindow, AWindowShrunkToNothingIsProbed) {
   TcpDialogue t;
@@ -110,7 +152,7 @@ TEST(TcpZeroWindow, IsProbedAfterOneRtoAndThenEverMoreRarely) {
   EXPECT_EQ(t.stack.tcp_take_error(id), Error::timed_out);
 }
 
-// req: 9293-MUST-37
+// req: 9293-MUST-37, 6429-4-a
 TEST(TcpZeroWindow, WhileProbesAreAcknowledgedTheConnectionLives) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
@@ -180,6 +222,7 @@ TEST(TcpZeroWindow, NothingIsResentIntoItButProbes) {
 
 // Two ends whose windows are both shut probe each other: each sees the other's ACKs one octet beyond its window, and
 // must believe what they say of windows and octets, or both would wait for ever.
+// req: 9293-A.2-a
 TEST(TcpZeroWindow, TwoEndsThatProbeEachOtherComeFree) {
   TcpDialogue t;
   const SocketId id = t.establish_passively(small_buffer(1000));
@@ -221,7 +264,7 @@ TEST(TcpZeroWindow, AFinProbesToo) {
   EXPECT_EQ(t.state(id), fin_wait_2);
 }
 
-// req: 9293-MUST-38
+// req: 9293-MUST-38, 9293-3.8.6-c
 TEST(TcpSillyWindow, TinyOpeningsAreNotUsedBeforeTheOverrideTimer) {
   TcpDialogue t;
   const SocketId id = t.establish_passively();
