@@ -7,6 +7,7 @@
     rfc_coverage.py --self-test
 
 A test says what it shows in a comment above it:   // req: 9293-MUST-3, 768-csum-a      (# req: … in scripts)
+A row without a test that docs/deviations.md names (`9293-MUST-23`) is no open one: it deviates, for the reason given there.
 The function is the first in stack/ whose comment cites the row's section (RFC 9293 §3.10.7.4), or the one under a
 comment  // impl: 9293-MUST-3 .
 """
@@ -37,6 +38,13 @@ def split_ids(text):
 def read_requirements(root):
     with open(root / "docs/requirements.csv", encoding="utf-8", newline="") as file:
         return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def collect_deviations(root, rows):
+    """The rows that docs/deviations.md names in code letters."""
+    page = root / "docs/deviations.md"
+    named = set(re.findall(r"`([^`\s]+)`", page.read_text(encoding="utf-8"))) if page.exists() else set()
+    return named & set(rows)
 
 
 def collect_tags(root):
@@ -150,16 +158,19 @@ def check(root, results):
 def page_text(root, results):
     rows, shown = read_requirements(root), collect_tags(root)
     cited, tagged = collect_functions(root)
+    deviating = {requirement for requirement in collect_deviations(root, rows) if requirement not in shown}
     text = ["# Requirements: where each stands, and which test shows it", "",
             "Written by `tools/rfc_coverage.py --write`; not by hand. The rows and their wording are those of",
-            "[requirements.csv](requirements.csv); tier 1 is what the stack must do today, 2 and 3 are later work.", "",
+            "[requirements.csv](requirements.csv); tier 1 is what the stack must do today, 2 and 3 are later work.",
+            "Rows that deviate on purpose, for the reasons in [deviations.md](deviations.md), are counted apart.", "",
             "| protocol | tier 1 | tier 2 | tier 3 |", "|---|---|---|---|"]
     for protocol in sorted({row["protocol"] for row in rows.values()}):
         cells = []
         for tier in "123":
             of_tier = [row for row in rows.values() if row["protocol"] == protocol and row["tier"] == tier]
             done = sum(row["id"] in shown for row in of_tier)
-            cells.append(f"{done} of {len(of_tier)}" if of_tier else "")
+            apart = sum(row["id"] in deviating for row in of_tier)
+            cells.append(f"{done} of {len(of_tier)}" + (f", {apart} deviate" if apart else "") if of_tier else "")
         text.append(f"| {protocol} | {' | '.join(cells)} |")
     text += ["", "## Covered", "", "| requirement | function | test | result |", "|---|---|---|---|"]
     for requirement, row in rows.items():
@@ -170,8 +181,11 @@ def page_text(root, results):
         outcome = next((word for word in ("FAIL", "pass", "skipped") if word in outcomes), "")
         names = ", ".join(dict.fromkeys(test.test for test in tests))
         text.append(f"| `{requirement}` | {function_of(row, cited, tagged)} | {names} | {outcome} |")
+    if deviating:
+        text += ["", "## Deviating", ""]
+        text += [f"- {row['id']} ({row['level']}, {row['area']}): {row['rule']}" for row in rows.values() if row["id"] in deviating]
     for tier in "123":
-        missing = [row for row in rows.values() if row["tier"] == tier and row["id"] not in shown]
+        missing = [row for row in rows.values() if row["tier"] == tier and row["id"] not in shown and row["id"] not in deviating]
         text += ["", f"## Open, tier {tier}: {len(missing)}", ""]
         text += [f"- {row['id']} ({row['protocol']}, {row['area']}): {row['rule']}" for row in missing]
     return "\n".join(text) + "\n"
@@ -182,7 +196,9 @@ def self_test():
         root = pathlib.Path(folder)
         for name, content in {
             "docs/requirements.csv": 'id,rfc,section,level,protocol,area,rule,how_to_test,source,tier\n'
-                                     'A-1,9293,3.4.1,MUST,tcp,isn,"first, rule",h,s,1\nA-2,768,,MUST,udp,x,second,h,s,1\n',
+                                     'A-1,9293,3.4.1,MUST,tcp,isn,"first, rule",h,s,1\nA-2,768,,MUST,udp,x,second,h,s,1\n'
+                                     'A-3,768,,SHOULD,udp,x,third,h,s,1\n',
+            "docs/deviations.md": "| third | not done (`A-3`, `no_row`) | why |\n",
             "tests/unit/a_test.cc": "// req: A-1, A-2\nTEST(Isn, Moves) {\n}\n",
             "stack/tcp/isn.cc": "// RFC 9293 §3.4.1: a clock and a hash.\nuint32_t choose_isn(int key) {\n}\n",
         }.items():
@@ -191,6 +207,7 @@ def self_test():
         results = {"Isn.Moves": "run", "Isn.MovesOn": "fail"}
         page = page_text(root, results)
         assert "| `A-1` | choose_isn (stack/tcp/isn.cc) | Isn.Moves | pass |" in page, page
+        assert "| udp | 1 of 2, 1 deviate |" in page and "- A-3 (SHOULD, x): third" in page and "tier 1: 0" in page, page
         (root / "docs/rfc-coverage.md").write_text(page, encoding="utf-8")
         assert list(check(root, results)) == []
         assert len(list(check(root, {"Isn.Moves": "fail"}))) == 2, "a failing test is seen"
