@@ -234,8 +234,7 @@ void Dialogue::on_metrics(size_t host, const Event& e) {
   if (e.rule == Rule::tcp_recovered) note(host, e, "recovery is over");
   if (e.rule == Rule::tcp_idle_restart) note(host, e, "the window starts anew");
   if (!about_draft(host, e, Kind::note)) {
-    if (e.rule == Rule::tcp_ack_duplicate || e.rule == Rule::tcp_dupack_inflation || e.rule == Rule::tcp_prr)
-      explain(host, e);
+    if (e.rule == Rule::tcp_ack_duplicate || e.rule == Rule::tcp_prr) explain(host, e);
     return;
   }
   if (!draft_->line.more.empty()) return;

@@ -48,6 +48,7 @@ struct TcpConfig {
   bool frto = true;                           // RFC 5682; Linux tcp_frto
   uint16_t reordering = 3;                    // DupThresh of RFC 6675 §4 to begin with; Linux tcp_reordering
   Duration probe_ack_delay = 200ms;           // RFC 8985 §7.2, TLP.max_ack_delay; Linux TCP_RTO_MIN
+  Duration reordering_slack{};                // added to the reordering timer; Linux TCP_TIMEOUT_MIN: two ticks
   Duration probe_slack = 2ms;                 // added to a PTO of 2 SRTT; Linux TCP_TIMEOUT_MIN
   Duration initial_rto = 1s;                  // RFC 6298 §2.1
   Duration minimum_rto = 200ms;               // above the round trip; RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN

@@ -100,6 +100,8 @@ namespace limpid {
   X(tcp_rack_lost, "recovery.rack", "RFC 8985 §6.2", "what was sent sufficiently later has been delivered")           \
   X(tcp_rack_timer, "recovery.rack-timer", "RFC 8985 §6.2", "the reordering window has passed without an ACK")        \
   X(tcp_sack_lost, "recovery.sack", "RFC 6675 §4", "enough octets above it were SACKed")                             \
+  X(tcp_hole, "recovery.hole", "RFC 6675 §4", "it may be lost, and there is nothing new to send")                    \
+  X(tcp_rescue, "recovery.rescue", "RFC 6675 §4", "the end of the flight once more: nothing else tells of it")      \
   X(tcp_tail_probe, "recovery.tail-probe", "RFC 8985 §7.3", "ACKs are overdue, and one segment more asks for one")   \
   X(tcp_probe_repaired, "recovery.probe-repaired", "RFC 8985 §7.4.2", "the probe repaired a loss that nobody noticed") \
   X(tcp_undo_dsack, "recovery.undo-dsack", "RFC 3708", "the receiver had all that was sent again")                   \
@@ -117,7 +119,6 @@ namespace limpid {
   X(tcp_ecn_echo, "cwnd.ecn", "RFC 3168 §6.1.2", "a router marked our packets, and the peer echoes it")              \
   X(tcp_ecn_marked, "ack.ecn", "RFC 3168 §6.1.3", "a router marked the packet")                                      \
   X(tcp_prr, "cwnd.proportional", "RFC 6937 §3", "the window comes down with what leaves the network")               \
-  X(tcp_dupack_inflation, "cwnd.inflation", "RFC 5681 §3.2", "each duplicate ACK means that a segment left the path") \
   X(tcp_idle_restart, "cwnd.idle-restart", "RFC 5681 §4.1", "the connection was idle for more than an RTO")          \
   X(tcp_rtt, "rtt.sample", "RFC 6298 §2", "a segment sent once was acknowledged")                                    \
   X(tcp_rtt_echo, "rtt.echo", "RFC 7323 §4.1", "the peer echoes when what it acknowledges was sent")                 \

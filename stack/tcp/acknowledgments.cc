@@ -118,7 +118,7 @@ void Connection::tell_congestion(const Conclusions& c, uint32_t flight_size, Tim
 void Connection::tell_congestion(const AckNews& news, const FlightBefore& before, Duration rtt, const Conclusions& c,
                                  Time now) {
   const CaState state = recovery_.state();
-  const bool coming_down = state == CaState::recovery;
+  const bool coming_down = state == CaState::recovery || state == CaState::cwr;
   const RateSample rate = sample_rate(news, now);
   Rule why = c.undone ? *c.undone : c.recovered ? Rule::tcp_recovered : c.entered.value_or(Rule::tcp_ack_duplicate);
   // The ACK that ends recovery counts like any other if the window has come down to ssthresh, and not where a bound on
@@ -144,7 +144,7 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
                                            .in_recovery = coming_down,
                                            .in_loss = state == CaState::loss,
                                            .ece = ecn_.echoed(),
-                                           .safe_ack = news.advanced() && c.lost == 0,
+                                           .safe_ack = news.advanced() && c.lost == 0 && !ecn_.echoed(),
                                            .now = now});
     if (!c.undone && !c.recovered && !c.entered) why = moved;
   }

@@ -109,12 +109,13 @@ void Congestion::on_loss(const LossEvent& loss) {
   if (!again) w_.ssthresh = std::visit([&](auto& a) { return a.ssthresh_after(w_, loss); }, algorithm_);
   if (loss.kind == LossKind::timeout) {
     w_.cwnd = w_.mss;  // the loss window
+    episode_->prr = {};
     return;
   }
-  episode_->prr.begin(w_.ssthresh, loss.flight_size);
   // RFC 9438 §4.6: marks, unlike losses, may bring the window down to a single segment.
   const bool at_bottom = loss.kind == LossKind::ecn && w_.cwnd <= w_.ssthresh;
   w_.cwnd = at_bottom ? w_.mss : w_.ssthresh;
+  episode_->prr.begin(w_.cwnd, loss.flight_size, loss.kind == LossKind::fast);
 }
 
 // Proportional reduction has brought the window to ssthresh. Without SACK the last ACK may cover so much at once that
@@ -122,8 +123,9 @@ void Congestion::on_loss(const LossEvent& loss) {
 void Congestion::on_recovered(uint32_t in_flight, bool by_sack) {
   if (auto* model = std::get_if<Bbr>(&algorithm_)) return model->on_recovered(w_);
   if (!episode_) return;
-  w_.cwnd = w_.ssthresh;
-  if (!by_sack || episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.ssthresh, std::max(in_flight, w_.mss) + w_.mss);
+  const uint32_t aim = episode_->prr.ssthresh();  // 0 after a timeout: nothing came down proportionally
+  w_.cwnd = aim > 0 ? std::min(w_.ssthresh, aim) : w_.ssthresh;
+  if (!by_sack || episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.cwnd, std::max(in_flight, w_.mss) + w_.mss);
   // The ACK that ended it is still to count, and begins no round trip: see on_ack().
   episode_->repairing = by_sack && !w_.in_slow_start();
 }
@@ -158,11 +160,6 @@ void Congestion::on_idle() {
   if (w_.cwnd <= restart) return;
   if (w_.ssthresh != UINT32_MAX) w_.ssthresh = std::max(w_.ssthresh, w_.cwnd / 4 * 3);
   w_.cwnd = restart;
-}
-
-void Congestion::deflate(uint32_t newly_acked) {
-  w_.cwnd -= std::min(newly_acked, w_.cwnd - w_.mss);
-  if (newly_acked >= w_.mss) w_.cwnd += w_.mss;
 }
 
 }  // namespace limpid

@@ -5,7 +5,7 @@
 // which bytes are lost: that is recovery's business. What the algorithms share lives here:
 //
 //   open       ACKs open the window as the algorithm says
-//   recovery   after a loss: the window comes down to ssthresh proportionally (prr.h), or by inflation and deflation
+//   recovery   after a loss, or a mark: the window comes down to ssthresh proportionally (prr.h)
 //   loss       after a timeout: slow start from one segment
 //
 // BBR takes part in none of that: it hears of each ACK and each loss, and says itself what the window is.
@@ -57,11 +57,6 @@ class Congestion {
   void on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent);  // after each output: did text go
   void on_transmit_start(Time now);                                       // text goes out after nothing was in flight
   void on_idle();                                                         // and the silence was longer than an RTO
-
-  // Window inflation (RFC 5681 §3.2 (3) and (4), 6582 §3.2 (3)), in place of the proportion: a segment for each
-  // duplicate ACK, taken back by the partial ACK.
-  void inflate(uint32_t segments) { w_.grow(segments * w_.mss); }
-  void deflate(uint32_t newly_acked);
 
  private:
   using Algorithm = std::variant<Reno, Cubic, Bbr>;

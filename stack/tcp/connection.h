@@ -216,6 +216,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SegmentPlan next_plan(Time now);
   SegmentPlan plan_syn() const;
   SegmentPlan plan_resend();
+  SegmentPlan plan_risked_resend();
   SegmentPlan plan_tail_probe() const;
   SegmentPlan plan_range(const SentRange& range) const;
   SegmentPlan plan_new_data(Time now);

@@ -29,7 +29,7 @@ void Connection::run_loss_timer(TcpTimer timer, Duration delay, Time now) {
 void Connection::arm_loss_timer(bool advanced, std::optional<Duration> reordering, Time now) {
   if (advanced) cancel_loss_timers(now);
   if (snd_.una == snd_.nxt || must_probe()) return;
-  if (reordering) return run_loss_timer(TcpTimer::reordering, *reordering, now);
+  if (reordering) return run_loss_timer(TcpTimer::reordering, *reordering + env_.config.reordering_slack, now);
   if (advanced) return run_probe_or_rto(rtt_.rto(), now);
   // What was late has arrived, or is lost by now; a probe waits for nothing any more once ACKs come.
   const bool moot =
@@ -84,7 +84,8 @@ void Connection::on_reordering_timeout(Time now) {
   // One segment may go, as for an ACK that had delivered one (RFC 6937 §3).
   if (c.entered || c.lost > 0)
     tell_congestion({.now = now, .delivered = c.entered ? mss_ : 0}, {before, flight_size}, {}, c, now);
-  if (c.reordering_timer) return run_loss_timer(TcpTimer::reordering, *c.reordering_timer, now);
+  if (c.reordering_timer)
+    return run_loss_timer(TcpTimer::reordering, *c.reordering_timer + env_.config.reordering_slack, now);
   run_loss_timer(TcpTimer::rto, until_rto(now), now);
 }
 

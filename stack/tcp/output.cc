@@ -38,6 +38,7 @@ SegmentPlan Connection::next_plan(Time now) {
     probe_due_ = probe_due_ && must_probe();  // it may have waited for the device until nothing was left to ask
     if (probe_due_) return plan_probe();
     if (SegmentPlan p = plan_new_data(now)) return p;
+    if (SegmentPlan p = plan_risked_resend()) return p;
     if (keepalive_due_) return plan_keepalive();
   }
   if (ack_now_ && state_ != TcpState::syn_sent) return plan_ack();
@@ -61,6 +62,13 @@ SegmentPlan Connection::plan_resend() {
   const bool fits = flying == 0 || flying + (range->end - range->seq) <= congestion_.cwnd();
   if (!fits && !recovery_.urgent()) return {};
   return plan_range(*range);
+}
+
+// What is only missing so far, once there is nothing better to send (RFC 6675 §5 (C)).
+SegmentPlan Connection::plan_risked_resend() {
+  if (snd_.wnd == 0 || in_flight() + mss_ > congestion_.cwnd()) return {};
+  const auto range = recovery_.next_to_risk(mss_);
+  return range && !held_back_by_pace() ? plan_range(*range) : SegmentPlan{};
 }
 
 SegmentPlan Connection::plan_range(const SentRange& range) const {
@@ -288,6 +296,7 @@ void Connection::note_sent(const SegmentPlan& plan, Time now) {
     snd_.nxt = plan.end();
   } else {
     recovery_.resent(plan.seq, plan.end(), mss_, stamp, now);
+    if (plan.why == Rule::tcp_rescue) recovery_.rescue_sent();
   }
   if (plan.tail_probe) {
     tail_probe_due_ = false;

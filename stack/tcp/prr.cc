@@ -4,7 +4,8 @@
 
 namespace limpid {
 
-void Prr::begin(uint32_t ssthresh, uint32_t recover_fs) {
+void Prr::begin(uint32_t ssthresh, uint32_t recover_fs, bool repairs) {
+  repairs_ = repairs;
   delivered_ = 0;
   out_ = 0;
   ssthresh_ = ssthresh;
@@ -16,7 +17,7 @@ uint32_t Prr::on_ack(uint32_t delivered, uint32_t in_flight, bool safe_ack, uint
   delivered_ += delivered;
   int64_t sndcnt = in_flight > ssthresh_ ? reduce(mss) : refill(delivered, in_flight, safe_ack, mss);
   // The fast retransmit itself goes out with the ACK that told of the loss, whatever the proportion says.
-  if (out_ == 0) sndcnt = std::max<int64_t>(sndcnt, mss);
+  if (repairs_ && out_ == 0) sndcnt = std::max<int64_t>(sndcnt, mss);
   return static_cast<uint32_t>(std::clamp<int64_t>(sndcnt, 0, UINT32_MAX - in_flight));
 }
 

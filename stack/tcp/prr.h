@@ -16,7 +16,8 @@ namespace limpid {
 class Prr {
  public:
   // Recovery (or CWR) begins. `recover_fs`: what was outstanding and not SACKed when it did, before this ACK's news.
-  void begin(uint32_t ssthresh, uint32_t recover_fs);
+  // `repairs`: something is to be sent again, at once.
+  void begin(uint32_t ssthresh, uint32_t recover_fs, bool repairs = true);
 
   // One ACK: `delivered` by it (cumulatively or by SACK), `in_flight` after it. The answer may be sent now; the
   // congestion window is in_flight plus that. An ACK that delivers nothing lets nothing go.
@@ -36,6 +37,7 @@ class Prr {
   uint64_t out_ = 0;
   uint32_t ssthresh_ = 0;
   uint32_t recover_fs_ = 1;
+  bool repairs_ = true;
 };
 
 }  // namespace limpid

@@ -29,6 +29,20 @@ std::optional<SentRange> Recovery::next_to_resend(uint32_t mss) {
   return board_->next_to_resend(mss);
 }
 
+std::optional<SentRange> Recovery::next_to_risk(uint32_t mss) const {
+  if (use_rack_ || !sack_ || !board_ || state_ != CaState::recovery) return {};
+  if (auto hole = board_->next_hole(mss)) {
+    hole->why = Rule::tcp_hole;
+    return hole;
+  }
+  if (rescued_) return {};
+  SentRange last = board_->last_segment(mss);
+  const SendRecord& record = *board_->find(last.seq);
+  if (record.sacked || record.resent) return {};
+  last.why = Rule::tcp_rescue;
+  return last;
+}
+
 uint32_t Recovery::in_flight(uint32_t mss) const {
   return board_ ? board_->in_flight() - duplicates_in_flight(mss) : 0;
 }

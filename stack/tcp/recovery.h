@@ -95,6 +95,9 @@ class Recovery {
   // --- what to send again ---
   std::optional<SentRange> next_to_resend(uint32_t mss);
   SentRange last_segment(uint32_t mss) const { return board_->last_segment(mss); }
+  // RFC 6675 §4, NextSeg (3) and (4), without RACK: nothing is known to be lost, and nothing new may go.
+  std::optional<SentRange> next_to_risk(uint32_t mss) const;
+  void rescue_sent() { rescued_ = true; }
   bool urgent() const { return urgent_; }  // the next retransmission goes whatever the window says
 
   // --- looking in ---
@@ -168,6 +171,7 @@ class Recovery {
   Frto frto_ = Frto::off;
   bool resent_any_ = false;  // since undo_from_
   bool urgent_ = false;
+  bool rescued_ = false;  // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
   bool sack_ = false;
   bool use_rack_ = false;
 };

@@ -49,7 +49,8 @@ bool Recovery::leave(const AckInput& in, const AckNews& news, Conclusions& c) {
   switch (state_) {
     case CaState::cwr:
       if (!news.advanced()) return false;
-      break;  // the window came down at once
+      c.recovered = true;
+      break;
     case CaState::recovery:
     case CaState::loss:
       if (retransmissions_were_spurious(in)) {
@@ -128,6 +129,7 @@ void Recovery::enter(const AckInput& in, Rule why, Conclusions& c) {
   high_seq_ = in.nxt;
   probe_.forget();
   frto_ = Frto::off;
+  rescued_ = false;
   urgent_ = true;
   state_ = CaState::recovery;
 }

@@ -26,6 +26,9 @@ std::string word(const std::string& file) {
 // (A kernel refuses algorithms that a namespace may not choose, and then it stands on as it was.)
 const std::string kInheritedCongestion = word("/proc/sys/net/ipv4/tcp_congestion_control");
 
+// The scripts' times are those of kernels whose clock ticks 250 times a second.
+constexpr Duration kTwoTicks = 8ms;
+
 EcnMode ecn_mode(int64_t value) {
   if (value == 0) return EcnMode::off;
   return value == 1 ? EcnMode::on : EcnMode::passive;
@@ -61,6 +64,7 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   const std::string congestion = word(folder + "/tcp_congestion_control");
   if (const auto choice = congestion_choice(congestion); choice && congestion != kInheritedCongestion)
     config.congestion = *choice;
+  config.reordering_slack = kTwoTicks;
   if (std::getenv("LIMPID_PACKETDRILL_FQ") != nullptr) config.pacing = true;
   if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_synack_retries")) config.syn_ack_retries = static_cast<uint32_t>(*n);
