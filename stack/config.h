@@ -21,6 +21,8 @@ struct IpConfig {
   uint32_t neighbor_tries = 3;             // Linux mcast_solicit
   uint32_t neighbor_queue_packets = 64;    // packets that wait for one neighbor
   uint32_t neighbor_entries = 1024;        // Linux gc_thresh3
+  uint32_t least_path_mtu = 552;           // no ICMP message lowers a path's MTU below it; Linux min_pmtu
+  Duration path_mtu_expires = 600s;        // RFC 1191 §6.3: 10 min; Linux mtu_expires
 };
 
 struct UdpConfig {
@@ -41,6 +43,10 @@ struct TcpConfig {
   bool send_dsack = true;                     // RFC 2883; Linux tcp_dsack
   uint16_t default_mss = 536;                 // RFC 9293 §3.7.1, when the peer names none
   uint16_t minimum_mss = 48;                  // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
+  bool find_black_holes = false;              // RFC 4821 §7.7; Linux tcp_mtu_probing = 0 (true: 1)
+  uint32_t black_hole_timeouts = 3;           // in a row, before smaller segments are tried; Linux tcp_retries1
+  uint16_t base_mss = 1024;                   // the first of them; Linux tcp_base_mss
+  uint16_t least_probe_mss = 48;              // and the smallest; Linux tcp_mtu_probe_floor
   uint32_t initial_window_segments = 10;      // RFC 6928
   uint32_t least_burst_segments = 2;          // that go out together, the last with PSH; Linux tcp_min_tso_segs
   bool rack = true;                           // RFC 8985 §6, else RFC 6675; Linux tcp_recovery

@@ -71,7 +71,7 @@ void Stack::Parts::deliver(Delivery d, Time now) {
       case IpProtocol::tcp:
         return tcp.icmp_error(d, now);
       case IpProtocol::udp:
-        (void)udp.icmp_error(d);
+        (void)udp.icmp_error(d, now);
         return;
       default:
         (void)raw.icmp_error(d);

@@ -92,6 +92,8 @@ namespace limpid {
   X(tcp_drop_out_of_order_full, "out-of-order text above the bound")                                   \
   X(tcp_drop_memory, "text above the stack's memory bound")                                            \
   X(tcp_drop_icmp_out_of_window, "ICMP error whose quoted sequence number is not in flight")           \
+  X(tcp_path_mtu_lowered, "path MTUs lowered by an ICMP message (RFC 1191)")                           \
+  X(tcp_path_mtu_ignored, "ICMP messages that would not have lowered a path's MTU")                    \
   X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")                                              \
   X(tcp_challenge_acks_limited, "challenge ACKs not sent because of the rate limit")                   \
   X(tcp_acks_limited, "answers to out-of-window segments not sent because of the rate limit")          \

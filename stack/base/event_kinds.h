@@ -46,6 +46,7 @@ namespace limpid {
   X(tcp_socket_call, "tcp:socket_call", "call:call len")                                                            \
   X(tcp_socket_return, "tcp:socket_return", "call:call result:i error:err")                                         \
   X(tcp_options_negotiated, "tcp:options_negotiated", "mss window_scale_in window_scale_out flags:hex")             \
+  X(tcp_mss_updated, "tcp:mss_updated", "old new path_mtu")                                                         \
   X(tcp_invariant_failed, "tcp:invariant_failed", "check")                                                          \
   X(recovery_metrics_updated, "recovery:metrics_updated",                                                           \
     "congestion_window bytes_in_flight ssthresh smoothed_rtt:us latest_rtt:us min_rtt:us rtt_variance:us rto:us rwnd") \

@@ -127,6 +127,9 @@ namespace limpid {
   X(tcp_keepalive_dead, "keep-alive.dead", "RFC 9293 §3.8.4", "no keep-alive probe was answered")                    \
   X(tcp_device_full, "send.device", "", "the device refused the frame for now")                                      \
   X(tcp_icmp_hard, "icmp.hard", "RFC 9293 §3.9.2.2", "the destination cannot be reached")                            \
+  X(tcp_path_mtu, "path-mtu", "RFC 1191 §6.4", "a router says how large a packet the path takes")                     \
+  X(tcp_path_mtu_doubted, "path-mtu.doubted", "RFC 5927 §7.2", "larger segments came through: only if nothing advances") \
+  X(tcp_black_hole, "path-mtu.black-hole", "RFC 4821 §7.7", "large segments vanish, and no router says why")           \
   X(tcp_icmp_soft, "icmp.soft", "RFC 5927 §5.2", "on a synchronized connection the error is only a hint")            \
   /* --- TCP: closing --- */                                                                                         \
   X(tcp_close, "close.fin", "RFC 9293 §3.10.4", "the application closed its direction")                              \

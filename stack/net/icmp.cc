@@ -120,8 +120,11 @@ Delivery Ip::State::icmp_error_input(const Delivery& datagram, const ParsedIcmp4
   error.icmp_type = message.header.type;
   error.icmp_code = message.header.code;
   error.icmp_from = datagram.source;
-  if (message.header.type == icmp4_type::unreachable && message.header.code == icmp4_unreachable::fragmentation_needed)
-    error.icmp_mtu = message.header.next_hop_mtu();
+  if (message.header.type == icmp4_type::unreachable &&
+      message.header.code == icmp4_unreachable::fragmentation_needed) {
+    const uint16_t named = message.header.next_hop_mtu();  // RFC 1191 §5: 0 from a router older than that
+    error.icmp_mtu = named != 0 ? named : plateau_below(quoted->header.total_length);
+  }
   counters.add(Counter::icmp_errors_delivered);
   return error;
 }

@@ -80,7 +80,7 @@ struct Delivery {
   // are those of the packet that brought the error: raw ICMP sockets get it whole.
   uint8_t icmp_type = 0;
   uint8_t icmp_code = 0;
-  uint32_t icmp_mtu = 0;  // next-hop MTU of "fragmentation needed"
+  uint32_t icmp_mtu = 0;  // next-hop MTU of "fragmentation needed"; where the router names none, the likely one
   IpAddress icmp_from;    // who sent the error
 };
 

@@ -13,6 +13,7 @@ Ip::State::State(const IpConfig& config_in, Rng rng, FramePool& pool_in, Counter
       tracer(tracer_in),
       neighbors(config_in.neighbor_entries, rng.split("neighbors").key()),
       icmp_limiter(config_in, rng.split("icmp limit").key()),
+      path_mtus(config_in, rng.split("path mtu").key()),
       identification_key(rng.split("ip identification").key()) {}
 
 Ip::Ip(const IpConfig& config, Rng rng, FramePool& pool, Counters& counters, Tracer& tracer)
@@ -109,6 +110,16 @@ Result<Path> Ip::State::routed_path(const IpAddress& destination, const IpAddres
     from = *own;
   }
   return Path{.interface = out.id, .source = from, .next_hop = next_hop, .mtu = out.config.mtu, .broadcast = false};
+}
+
+PathMtu Ip::path_mtu(const IpAddress& destination, Time now) const { return state_->path_mtus.find(destination, now); }
+
+uint32_t Ip::path_mtu_version() const { return state_->path_mtus.version(); }
+
+uint32_t Ip::least_path_mtu() const { return state_->config.least_path_mtu; }
+
+bool Ip::learn_path_mtu(const IpAddress& destination, InterfaceId interface, uint32_t mtu, Time now) {
+  return state_->path_mtus.learn(destination, mtu, interface_mtu(interface), now);
 }
 
 // --- packets, time: handed to the files that know

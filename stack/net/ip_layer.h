@@ -6,6 +6,7 @@
 
 #include "stack/config.h"
 #include "stack/net/ip.h"
+#include "stack/net/path_mtu.h"
 
 namespace limpid {
 
@@ -31,6 +32,13 @@ class Ip {
   // A transport hears nothing from this way for a while: whether the neighbor is still there is asked at its next use
   // (RFC 1122 §3.3.1.4, "negative advice").
   void doubt(const Path& path);
+
+  // --- the MTU of whole paths, as routers told (RFC 1191): path() knows only that of the first link ---
+  PathMtu path_mtu(const IpAddress& destination, Time now) const;
+  uint32_t path_mtu_version() const;  // changes whenever something is learned
+  uint32_t least_path_mtu() const;
+  // The caller has made sure that the message is about a packet of its own. False: it would not lower the estimate.
+  bool learn_path_mtu(const IpAddress& destination, InterfaceId interface, uint32_t mtu, Time now);
 
   // --- packets in ---
   // Validates (RFC 1122 §3.2.1), answers what IP itself answers (ARP, ICMP echo), and returns what is left. Valid ICMP

@@ -17,6 +17,7 @@
 #include "stack/net/interface.h"
 #include "stack/net/ip_layer.h"
 #include "stack/net/neighbor.h"
+#include "stack/net/path_mtu.h"
 #include "stack/net/route.h"
 #include "stack/wire/arp.h"
 #include "stack/wire/icmp4.h"
@@ -41,6 +42,7 @@ struct Ip::State {
   RouteTable routes;
   NeighborTable neighbors;
   IcmpLimiter icmp_limiter;
+  PathMtuCache path_mtus;
   SipKey identification_key;
   std::array<uint16_t, 256> identification_counters{};
   std::deque<WaitingPacket> loopback;

@@ -1,6 +1,8 @@
 // IPPROTO_IP (ip(7)).
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include "stack/socket/options.h"
 
 namespace limpid {
@@ -62,7 +64,8 @@ int get_mtu(Hold& hold, const OpenSocket& socket, OptionOut& out) {
   }
   if (!remote.address.is_set()) return ENOTCONN;
   const auto path = stack.ip().path(remote.address, local.address);
-  return path ? out.write(static_cast<int>(path->mtu)) : ENOTCONN;
+  if (!path) return ENOTCONN;
+  return out.write(static_cast<int>(std::min(path->mtu, stack.ip().path_mtu(remote.address, hold.now()).mtu)));
 }
 
 }  // namespace

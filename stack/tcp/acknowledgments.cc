@@ -53,6 +53,7 @@ void Connection::on_new_ack(SeqPos ack, Time now) {
   const SeqPos before = snd_.una;
   const bool was_full = !has_room();
   snd_.una = ack;
+  note_delivered(before, ack);
   more_coming_ = false;
   queue_.consume_to(std::min(ack, data_end()).stream());
   if (env_.tracer.on())

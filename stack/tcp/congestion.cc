@@ -63,6 +63,10 @@ void Congestion::set_mss(uint32_t mss) {
     w_.cwnd = initial_window();
     return;
   }
+  if (mss > before) {
+    w_.cwnd = std::max(w_.cwnd, mss);
+    return;
+  }
   const auto scaled = [&](uint32_t bytes) {
     return static_cast<uint32_t>(std::min<uint64_t>(uint64_t{bytes} * mss / before, UINT32_MAX));
   };

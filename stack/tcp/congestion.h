@@ -42,7 +42,8 @@ class Congestion {
 
   // Another algorithm takes over the window as it stands (as Linux).
   void choose(CongestionChoice choice);
-  // The initial window follows it until something was sent; later the window keeps its number of segments.
+  // The initial window follows it until something was sent; later the window keeps its number of segments when
+  // they become smaller, and its octets when they become larger (RFC 4821 §4).
   void set_mss(uint32_t mss);
   void on_syn_lost() { w_.cwnd = w_.mss; }  // RFC 5681 §3.1: after a lost SYN the initial window is one segment
 

@@ -114,13 +114,13 @@ void Connection::mark_dirty() {
 }
 
 // RFC 9293 §3.9.2.2, RFC 5927 §4.1: only what quotes a segment that is under way counts.
-void Connection::on_icmp_error(uint8_t type, uint8_t code, SeqPos quoted, Time now) {
+void Connection::on_icmp_error(uint8_t type, uint8_t code, uint32_t mtu, SeqPos quoted, Time now) {
   if (quoted < snd_.una || quoted >= snd_.nxt) {
     env_.counters.add(Counter::tcp_drop_icmp_out_of_window);
     return;
   }
   const bool unreachable = type == 3;
-  if (unreachable && code == 4) return;  // fragmentation needed: the path's MTU is not followed yet
+  if (unreachable && code == 4) return on_fragmentation_needed(mtu, quoted, now);
   Error error = Error::host_unreachable;
   if (unreachable) {
     switch (code) {

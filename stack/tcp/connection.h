@@ -21,6 +21,7 @@
 #include "stack/tcp/ecn.h"
 #include "stack/tcp/environment.h"
 #include "stack/tcp/negotiated.h"
+#include "stack/tcp/path_mtu.h"
 #include "stack/tcp/receiver.h"
 #include "stack/tcp/recovery.h"
 #include "stack/tcp/rtt.h"
@@ -93,7 +94,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void on_timer(Time now);
   void output(Time now);
   void time_wait_over() { state_ = transition(state_, TcpEvent::timeout); }
-  void on_icmp_error(uint8_t type, uint8_t code, SeqPos quoted, Time now);
+  void on_icmp_error(uint8_t type, uint8_t code, uint32_t mtu, SeqPos quoted, Time now);
 
   // --- the user ---
   Result<size_t> send(ByteSpan bytes, TcpSendFlags flags, Time now);
@@ -277,6 +278,15 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void note_delayed_ack(const AckNews& news, Time now);
   void note_timer_wait(SendLimit to, Time now);
 
+  // --- path_mtu.cc: RFC 1191, 4821, 5927 ---
+  PathMtuDoubts& mtu_doubts();
+  void follow_path_mtu(Time now);
+  void set_send_mss(Rule why, Time now);
+  void note_delivered(SeqPos before, SeqPos ack);
+  void on_fragmentation_needed(uint32_t mtu, SeqPos quoted, Time now);
+  void believe_path_mtu(uint32_t mtu, Time now);
+  void suspect_path(Time now);
+
   // --- connection.cc ---
   void set_state(TcpEvent event, Rule why, Time now);
   void die(TcpEvent event, Error error, Rule why, Time now);  // the connection ends here, with this error for the user
@@ -329,11 +339,15 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   std::unique_ptr<SendPace> pace_;  // with the first text
   SeqPos push_at_;                  // the end of the last SEND behind which no more was promised: PSH is due there
 
-  uint32_t timestamp_offset_;    // of our clock on the wire
-  RecentTimestamp recent_;       // TS.Recent (RFC 7323 §4.3)
-  SeqPos last_ack_sent_;         // Last.ACK.sent
-  SeqPos rtt_sampled_to_;        // SND.NXT at the last sample that moved SRTT
-  uint32_t mss_ = 536;           // of what we send
+  uint32_t timestamp_offset_;   // of our clock on the wire
+  RecentTimestamp recent_;      // TS.Recent (RFC 7323 §4.3)
+  SeqPos last_ack_sent_;        // Last.ACK.sent
+  SeqPos rtt_sampled_to_;       // SND.NXT at the last sample that moved SRTT
+  uint32_t mss_ = 536;          // of what we send
+  uint32_t delivered_mss_ = 0;  // segments of this size came through
+  uint32_t mtu_version_ = 0;    // of the host's estimates, when we looked
+  Time mtu_until_ = kNever;     // and when ours is forgotten
+  std::unique_ptr<PathMtuDoubts> mtu_doubts_;
   uint32_t timeouts_ = 0;        // consecutive expiries of the retransmission timer
   uint32_t probes_ = 0;          // window probes since the peer last answered
   Duration probe_interval_{};    // until the next window probe; grows while the window stays zero

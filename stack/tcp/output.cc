@@ -10,6 +10,7 @@ namespace limpid {
 void Connection::output(Time now) {
   const SeqPos nxt_before = snd_.nxt;
   burst_ = {};
+  follow_path_mtu(now);
   const bool had_room = has_room();
   while (const SegmentPlan plan = next_plan(now)) {
     if (transmit(plan, now) == SendOutcome::refused) {

@@ -89,6 +89,9 @@ class Recovery {
   bool probe_worthwhile() const;  // RFC 8985 §7.2: a tail loss probe may be scheduled
   // The peer's zero window refused what lies between una and nxt: it is to be sent again, though nothing was lost.
   void on_window_opened();
+  // The path takes segments of `mss` only: what is in flight in larger ones is to be sent again, and the window stays.
+  // How many bytes.
+  uint32_t on_smaller_path(SeqPos nxt, uint32_t mss);
   // ECN: the window comes down, nothing is lost. False if it already does.
   bool enter_cwr(SeqPos nxt);
 
@@ -172,6 +175,7 @@ class Recovery {
   bool resent_any_ = false;  // since undo_from_
   bool urgent_ = false;
   bool rescued_ = false;  // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
+  bool window_kept_ = false;  // in loss, but because the path takes smaller segments: nothing to come back from
   bool sack_ = false;
   bool use_rack_ = false;
 };

@@ -1,6 +1,7 @@
 // What follows from an ACK, in the order of RFC 8985 §6.2 and §7.4, RFC 6675 §5 and RFC 6582 §3.2, within the states
 // that Linux gives a sender.
 #include <algorithm>
+#include <utility>
 
 #include "stack/tcp/recovery.h"
 
@@ -60,7 +61,7 @@ bool Recovery::leave(const AckInput& in, const AckNews& news, Conclusions& c) {
       } else {
         rack_.on_recovered();
         frto_ = Frto::off;
-        c.recovered = true;
+        c.recovered = !std::exchange(window_kept_, false);
       }
       break;
     default:
@@ -138,6 +139,22 @@ void Recovery::keep_open() {
   const bool disorder = duplicates_ > 0 || board_->sacked().bytes > 0 || board_->lost().bytes > 0;
   state_ = disorder ? CaState::disorder : CaState::open;
   if (board_->retransmitted().bytes == 0) first_resent_ = kNever;
+}
+
+// As Linux: the units of the window change, what is in the network does not, so the window stays as it is; in the state
+// of loss, out of which SND.UNA leads once all that was sent until now has arrived.
+uint32_t Recovery::on_smaller_path(SeqPos nxt, uint32_t mss) {
+  if (!board_) return 0;
+  const uint32_t lost = board_->mark_larger_than(mss, Rule::tcp_path_mtu);
+  if (lost == 0 || state_ > CaState::disorder) return lost;
+  state_ = CaState::loss;
+  window_kept_ = true;
+  high_seq_ = nxt;
+  undo_from_ = kNone;
+  duplicates_ = 0;
+  frto_ = Frto::off;
+  probe_.forget();
+  return lost;
 }
 
 bool Recovery::enter_cwr(SeqPos nxt) {

@@ -30,6 +30,7 @@ Conclusions Recovery::on_timeout(SeqPos una, SeqPos nxt, bool first, bool frto, 
     begin_undo(una);
   }
   state_ = CaState::loss;
+  window_kept_ = false;
   high_seq_ = nxt;
   duplicates_ = 0;
   urgent_ = true;

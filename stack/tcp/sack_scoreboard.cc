@@ -270,6 +270,18 @@ uint32_t SackScoreboard::mark_first_lost(uint32_t mss, Rule why) {
   return list_[p].length();
 }
 
+uint32_t SackScoreboard::mark_larger_than(uint32_t mss, Rule why) {
+  uint32_t newly = 0;
+  for (Pos p = list_.first(); list_.valid(p); p = list_.next(p)) {
+    const SendRecord& r = list_[p];
+    const bool small = r.length() <= mss || r.length() <= uint64_t{r.segments} * (mss / 2);
+    if (r.sacked || r.to_resend() || small) continue;
+    newly += r.length();
+    mark_lost(p, why);
+  }
+  return newly;
+}
+
 void SackScoreboard::forget_losses() {
   for (Pos p = list_.first(); list_.valid(p); p = list_.next(p)) {
     if (!list_[p].lost) continue;

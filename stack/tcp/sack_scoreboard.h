@@ -57,7 +57,10 @@ class SackScoreboard {
   // After a timeout: the first, and all that was last sent until then (RFC 8985 §6.3); bytes newly lost.
   uint32_t mark_timed_out(Time sent_until, Rule why);
   uint32_t mark_first_lost(uint32_t mss, Rule why);  // a segment at SND.UNA
-  void forget_losses();                              // they were not
+  // Sent in larger segments than that, and not SACKed; bytes newly lost. A range of segments of one moment is judged by
+  // all of them together.
+  uint32_t mark_larger_than(uint32_t mss, Rule why);
+  void forget_losses();  // they were not
   // RFC 6675 §4, IsLost: below this, three ranges or more than two segments' octets were SACKed above.
   SeqPos lost_boundary(uint32_t dup_thresh, uint32_t mss) const;
 

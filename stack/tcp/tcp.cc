@@ -161,7 +161,7 @@ void Tcp::icmp_error(const Delivery& e, Time now) {
     return;
   }
   Connection& c = *connections_.at(found->index);
-  c.on_icmp_error(e.icmp_type, e.icmp_code, c.unwrap_own(Seq{load32(quoted, 4)}), now);
+  c.on_icmp_error(e.icmp_type, e.icmp_code, e.icmp_mtu, c.unwrap_own(Seq{load32(quoted, 4)}), now);
   if (c.released()) settle(c, now);
 }
 

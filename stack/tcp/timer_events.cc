@@ -82,6 +82,7 @@ void Connection::on_retransmission_timeout(Time now) {
     syn_due_ = true;
   } else {
     note_timer_wait(SendLimit::rto_wait, now);
+    suspect_path(now);
     presume_lost(first, now);
   }
   run_loss_timer(TcpTimer::rto, rtt_.rto(), now);

@@ -155,7 +155,7 @@ Result<size_t> UdpSockets::send(SocketId id, ByteSpan bytes, const DatagramSend&
     if (!claimed) return std::unexpected(claimed.error());
   }
   const IpAddress own = ip_.is_broadcast(socket->local.address) ? IpAddress{} : socket->local.address;
-  const Result<Path> path = ip_.path(to->address, how.source.value_or(own));
+  Result<Path> path = ip_.path(to->address, how.source.value_or(own));
   if (!path) return std::unexpected(path.error());
   if (path->broadcast && !socket->options.broadcast) return std::unexpected(Error::permission_denied);
 
@@ -163,6 +163,7 @@ Result<size_t> UdpSockets::send(SocketId id, ByteSpan bytes, const DatagramSend&
   what.ttl = how.ttl.value_or(socket->options.ttl);
   what.tos = socket->options.tos;
   what.dont_fragment = socket->options.dont_fragment;
+  if (what.dont_fragment) path->mtu = std::min(path->mtu, ip_.path_mtu(to->address, now).mtu);
   what.event = tracer_.emit(EventKind::udp_sent, Rule::udp_output, 0, now,
                             {socket->local.port, to->address.v4_bits(), to->port, word(bytes.size())});
   HeaderBuffer head;
@@ -265,7 +266,7 @@ void UdpSockets::drop(const Delivery& delivery, Counter reason, Time now) {
 }
 
 // RFC 1122 §4.1.3.3, RFC 8085 §5.2: it concerns a socket only if the quoted ends are exactly that socket's.
-bool UdpSockets::icmp_error(const Delivery& error) {
+bool UdpSockets::icmp_error(const Delivery& error, Time now) {
   const ByteSpan quote = error.payload.bytes();
   const FourTuple tuple{.local = {error.source, load16(quote, 0)}, .remote = {error.destination, load16(quote, 2)}};
   const std::optional<uint32_t> index = demux_.find(tuple);
@@ -274,6 +275,8 @@ bool UdpSockets::icmp_error(const Delivery& error) {
     return false;
   }
   UdpSocket& socket = *sockets_.at(*index);
+  if (error.icmp_mtu != 0 && socket.options.dont_fragment)
+    ip_.learn_path_mtu(error.destination, error.interface, error.icmp_mtu, now);
   if (socket.note_error(icmp_meaning(error.icmp_type, error.icmp_code), socket.connected()))
     ready_.raise(id_at(*index), socket.ready());
   return true;

@@ -56,7 +56,7 @@ class UdpSockets {
   // A datagram arrived. False when nobody is bound to its port: the caller answers "port unreachable".
   bool receive(const Delivery& delivery, Time now);
   // An ICMP error quotes a datagram of ours. False when no socket sent such a one.
-  bool icmp_error(const Delivery& error);
+  bool icmp_error(const Delivery& error, Time now);
   // The device takes frames again: wakes those whose datagram it refused.
   void link_writable();
 

@@ -66,6 +66,8 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
     config.congestion = *choice;
   config.reordering_slack = kTwoTicks;
   if (std::getenv("LIMPID_PACKETDRILL_FQ") != nullptr) config.pacing = true;
+  if (const auto mode = value("tcp_mtu_probing")) config.find_black_holes = *mode != 0;
+  if (const auto n = value("tcp_base_mss")) config.base_mss = static_cast<uint16_t>(*n);
   if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_synack_retries")) config.syn_ack_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_retries2")) config.retries_r2 = static_cast<uint32_t>(*n);

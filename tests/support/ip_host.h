@@ -223,7 +223,7 @@ class IpHost {
     if (d.kind == Delivery::Kind::none) return;
     const bool raw_took = raw.receive(d, now);
     if (d.kind == Delivery::Kind::icmp_error) {
-      if (d.protocol == IpProtocol::udp) udp.icmp_error(d);
+      if (d.protocol == IpProtocol::udp) udp.icmp_error(d, now);
       raw.icmp_error(d);
       return;
     }

@@ -324,9 +324,9 @@ void TcpDialogue::peer_raw(std::vector<std::byte> segment, ByteSpan ip_options) 
   check();
 }
 
-void TcpDialogue::peer_icmp(uint8_t type, uint8_t code, uint32_t quoted_seq) {
+void TcpDialogue::peer_icmp(uint8_t type, uint8_t code, uint32_t quoted_seq, uint16_t mtu, uint16_t quoted_length) {
   std::vector<std::byte> body(28);
-  Ipv4Header{.total_length = 40, .protocol = IpProtocol::tcp, .source = kUs, .destination = kPeer}.write(
+  Ipv4Header{.total_length = quoted_length, .protocol = IpProtocol::tcp, .source = kUs, .destination = kPeer}.write(
       MutableByteSpan(body).first(20));
   store16(body, 20, our_port_);
   store16(body, 22, kPeerPort);
@@ -338,7 +338,8 @@ void TcpDialogue::peer_icmp(uint8_t type, uint8_t code, uint32_t quoted_seq) {
              .destination = kUs}
       .write(MutableByteSpan(packet).first(20));
   const ByteSpan rest(body);
-  Icmp4Header{.type = type, .code = code}.write(MutableByteSpan(packet).subspan(20, 8), std::span(&rest, 1));
+  Icmp4Header{.type = type, .code = code, .rest = mtu}.write(MutableByteSpan(packet).subspan(20, 8),
+                                                             std::span(&rest, 1));
   std::copy(body.begin(), body.end(), packet.begin() + 28);
   inject(packet);
   stack.flush(now);

@@ -66,7 +66,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
   void header_between(const IpAddress& from, const IpAddress& to, TcpHeader header, ByteSpan text = {});
   // A TCP segment as bytes; its ports and checksum are filled in. `ip_options`: multiple of four bytes.
   void peer_raw(std::vector<std::byte> segment, ByteSpan ip_options = {});
-  void peer_icmp(uint8_t type, uint8_t code, uint32_t quoted_seq);  // quoting a segment of ours (relative number)
+  // Quoting a segment of ours (relative number), of this length as an IP packet; `mtu`: of "fragmentation needed".
+  void peer_icmp(uint8_t type, uint8_t code, uint32_t quoted_seq, uint16_t mtu = 0, uint16_t quoted_length = 40);
 
   // --- what we sent ---
   struct Sent {

@@ -391,6 +391,28 @@ TEST_F(Udp, AfterShutdownReadsEndAndDatagramsAreDropped) {
 // --- ICMP errors
 // ------------------------------------------------------------------------------------------------------------
 
+// req: SOCK-err-4
+TEST_F(Udp, WhoForbidsFragmentsIsToldHowLargeADatagramMayBe) {
+  UdpOptions whole;
+  whole.dont_fragment = true;
+  const SocketId socket = connected({kPeer, 9}, whole);
+  EXPECT_EQ(send(socket, std::string(1400, 'x')), Error::none);
+  const Bytes quoted = udp_datagram(header_from(kMe, kPeer, IpProtocol::udp), port_of(socket), 9, "question");
+  host.receive(icmp_from(
+      kPeer, kMe, {.type = icmp4_type::unreachable, .code = icmp4_unreachable::fragmentation_needed, .rest = 1200},
+      quoted));
+  EXPECT_EQ(host.udp.ready(socket) & kError, kError);
+  EXPECT_EQ(host.udp.take_error(socket), Error::message_too_long);
+  EXPECT_EQ(host.ip.path_mtu(kPeer, host.now).mtu, 1200U);
+  EXPECT_EQ(send(socket, std::string(1173, 'x')), Error::message_too_long);
+  EXPECT_EQ(send(socket, std::string(1172, 'x')), Error::none);
+
+  const SocketId plain = connected({kPeer, 10});  // routers may cut up what it sends
+  EXPECT_EQ(send(plain, std::string(1400, 'x')), Error::none);
+  host.now += 601s;
+  EXPECT_EQ(send(socket, std::string(1400, 'x')), Error::none) << "the path may be wider again";
+}
+
 // req: 1122-4.1.3.3-a, SOCK-err-3, SOCK-err-1
 TEST_F(Udp, AConnectedSocketIsRefusedOnce) {
   const SocketId socket = connected({kPeer, 9});
