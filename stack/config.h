@@ -31,9 +31,14 @@ struct UdpConfig {
 };
 
 struct TcpConfig {
-  uint32_t send_buffer = 1 << 20;             // bytes; Linux tcp_wmem (auto-tuned there: 16 KiB to 4 MiB)
-  uint32_t receive_buffer = 1 << 20;          // bytes; Linux tcp_rmem (auto-tuned there: 128 KiB to 6 MiB)
-  uint8_t window_scale = 7;                   // largest needed for max_receive_buffer; computed from it at open
+  // Bytes of text, unless SO_SNDBUF or SO_RCVBUF say otherwise: what a connection begins with, and the most that it
+  // grows to where the path needs it. Linux tcp_wmem, tcp_rmem, second and third value. The largest receive buffer
+  // decides the window scale (8 here).
+  uint32_t send_buffer = 64 << 10;
+  uint32_t largest_send_buffer = 32 << 20;
+  uint32_t receive_buffer = 128 << 10;
+  uint32_t largest_receive_buffer = 15 << 20;
+  bool tune_receive_buffer = true;            // Linux tcp_moderate_rcvbuf
   uint32_t unsent_low_water = UINT32_MAX;     // bytes; Linux tcp_notsent_lowat
   uint32_t max_buffer = 32 << 20;             // bound of SO_SNDBUF and SO_RCVBUF
   bool offer_window_scale = true;             // RFC 7323 §2

@@ -44,12 +44,26 @@ int set_receive_buffer(Hold& hold, OpenSocket& socket, int wanted) {
   return 0;
 }
 
-// What was set, doubled; a default is told as it is (Linux: tcp_wmem[1], tcp_rmem[1]).
-int told_buffer(uint32_t set, uint32_t fallback) {
-  return static_cast<int>(set == 0 || set == fallback ? fallback : 2 * set);
+// What was set (the receive buffer doubled), or what it is as the path needs it: to begin with Linux's tcp_wmem[1] and
+// tcp_rmem[1].
+struct Buffers {
+  uint32_t send = 0;
+  uint32_t receive = 0;
+};
+
+Buffers told_buffers(Hold& hold, const OpenSocket& socket, const TcpStatus& status) {
+  const TcpOptions options = tcp_options_of(hold, socket);
+  const TcpConfig& config = hold.stack().config().tcp;
+  Buffers told{.send = std::max(status.send_buffer, config.send_buffer),
+               .receive = std::max(status.receive_buffer, config.receive_buffer)};
+  if (options.send_buffer > 0) told.send = options.send_buffer;
+  if (options.receive_buffer > 0) told.receive = 2 * options.receive_buffer;
+  return told;
 }
 
-int told_size(uint32_t set, uint32_t fallback) { return static_cast<int>(set == 0 ? fallback : set); }
+TcpStatus status_of(Hold& hold, const OpenSocket& socket) {
+  return socket.id && !socket.is_listener() ? hold.stack().tcp_status(socket.id).value_or(TcpStatus{}) : TcpStatus{};
+}
 
 int set_linger(Hold& hold, OpenSocket& socket, const OptionIn& in) {
   linger wanted{};
@@ -130,16 +144,13 @@ int pending_error(Hold& hold, OpenSocket& socket) {
 int get_memory(Hold& hold, const OpenSocket& socket, OptionOut& out) {
   uint32_t values[SK_MEMINFO_VARS] = {};
   if (socket.is_stream()) {
-    const TcpOptions options = tcp_options_of(hold, socket);
-    const TcpConfig& config = hold.stack().config().tcp;
-    const TcpStatus status = socket.id ? hold.stack().tcp_status(socket.id).value_or(TcpStatus{}) : TcpStatus{};
-    values[SK_MEMINFO_RCVBUF] = static_cast<uint32_t>(told_buffer(options.receive_buffer, config.receive_buffer));
-    values[SK_MEMINFO_SNDBUF] = static_cast<uint32_t>(told_size(options.send_buffer, config.send_buffer));
-    if (!socket.is_listener()) {
-      values[SK_MEMINFO_RMEM_ALLOC] = status.receive_queue + status.out_of_order;
-      values[SK_MEMINFO_WMEM_QUEUED] = status.send_queue;
-      values[SK_MEMINFO_WMEM_ALLOC] = status.in_flight;
-    }
+    const TcpStatus status = status_of(hold, socket);
+    const Buffers buffers = told_buffers(hold, socket, status);
+    values[SK_MEMINFO_RCVBUF] = buffers.receive;
+    values[SK_MEMINFO_SNDBUF] = buffers.send;
+    values[SK_MEMINFO_RMEM_ALLOC] = status.receive_queue + status.out_of_order;
+    values[SK_MEMINFO_WMEM_QUEUED] = status.send_queue;
+    values[SK_MEMINFO_WMEM_ALLOC] = status.in_flight;
   } else {
     values[SK_MEMINFO_RCVBUF] = socket.udp.receive_buffer;
     values[SK_MEMINFO_SNDBUF] = socket.udp.send_buffer;
@@ -203,7 +214,6 @@ int set_socket_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& 
 }
 
 int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
-  const Config& config = hold.stack().config();
   const TcpOptions tcp = socket.is_stream() ? tcp_options_of(hold, socket) : TcpOptions{};
   switch (name) {
     case SO_TYPE:
@@ -240,11 +250,12 @@ int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) 
       return out.write(
           linger{.l_onoff = socket.linger, .l_linger = static_cast<int>(to_ms(socket.linger_time) / 1000)});
     case SO_SNDBUF:
-      return out.write(socket.is_stream() ? told_size(tcp.send_buffer, config.tcp.send_buffer)
+      return out.write(socket.is_stream() ? static_cast<int>(told_buffers(hold, socket, status_of(hold, socket)).send)
                                           : static_cast<int>(socket.udp.send_buffer));
     case SO_RCVBUF:
-      return out.write(socket.is_stream() ? told_buffer(tcp.receive_buffer, config.tcp.receive_buffer)
-                                          : static_cast<int>(socket.udp.receive_buffer));
+      return out.write(socket.is_stream()
+                           ? static_cast<int>(told_buffers(hold, socket, status_of(hold, socket)).receive)
+                           : static_cast<int>(socket.udp.receive_buffer));
     default:
       return ENOPROTOOPT;
   }

@@ -16,6 +16,12 @@ void Connection::take_ack(const Segment& s, bool duplicate, Time now) {
   const bool alone = recovery_.outstanding().segments == 1;
   const AckNews news = recovery_.read(in, rtt_.min_rtt());
   if (alone && news.advanced()) note_delayed_ack(news, now);
+  if (traffic_) {
+    TrafficTotals& totals = traffic_->totals;
+    if (news.dsack) ++totals.duplicates_told;
+    if (news.reordered) ++totals.reorderings;
+    if (ecn_.echoed()) totals.marked_out += (news.delivered + mss_ - 1) / mss_;
+  }
   if (s.ack > snd_.una) on_new_ack(s.ack, now);
   const Duration rtt = sample_rtt(news);
   take_window(s, now);
@@ -51,7 +57,6 @@ AckInput Connection::ack_input(const Segment& s, bool duplicate, Time now) const
 void Connection::on_new_ack(SeqPos ack, Time now) {
   const bool fin_was_acked = fin_acked();
   const SeqPos before = snd_.una;
-  const bool was_full = !has_room();
   snd_.una = ack;
   note_delivered(before, ack);
   more_coming_ = false;
@@ -59,11 +64,12 @@ void Connection::on_new_ack(SeqPos ack, Time now) {
   if (env_.tracer.on())
     env_.tracer.emit(EventKind::tcp_packets_acked, Rule::tcp_ack_new, number_, now,
                      {before.low(), ack.low(), in_flight()});
+  if (timeouts_ > 0 && traffic_ && traffic_->timeouts_since != kNever)
+    traffic_->totals.timeout_time += now - std::exchange(traffic_->timeouts_since, kNever);
   timeouts_ = 0;
   tail_probe_due_ = false;
   stalled_since_ = snd_.una < snd_.nxt ? now : kNever;
   soft_error_ = Error::none;
-  if (was_full && has_room()) raise(kWritable);
   if (!fin_was_acked && fin_acked()) set_state(TcpEvent::rcv_ack_of_fin, Rule::tcp_fin_acked, now);
 }
 

@@ -8,8 +8,6 @@ namespace {
 constexpr uint32_t kHeaders = 40;  // IPv4 and TCP without options: what separates an MTU from an MSS
 
 TcpOptions with_defaults(TcpOptions o, const TcpConfig& config) {
-  if (o.send_buffer == 0) o.send_buffer = config.send_buffer;
-  if (o.receive_buffer == 0) o.receive_buffer = config.receive_buffer;
   if (o.syn_retries == 0) o.syn_retries = config.syn_retries;
   o.push_pending = false;
   return o;
@@ -29,11 +27,10 @@ Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tu
   demux_.kind = DemuxKind::connection;
   timer_.owner_kind = static_cast<uint8_t>(TimerOwner::connection);
   options_ = with_defaults(options, env.config);
-  rcv_.set_buffer(options_.receive_buffer);
+  rcv_.set_buffer(options_.receive_buffer > 0 ? options_.receive_buffer : env.config.receive_buffer);
   rcv_.set_urgent_inline(options_.urgent_inline);
   agreed_.advertised_mss = Negotiated::mss_to_advertise(path_.mtu, kHeaders, options_.max_segment);
-  agreed_.receive_shift =
-      env.config.offer_window_scale ? shift_for_buffer(options_.receive_buffer, env.config.window_scale) : uint8_t{0};
+  agreed_.receive_shift = shift_for_buffer(rcv_.buffer(), env.config);
   agreed_.offer(env.config);
   rcv_.set_shift(agreed_.receive_shift);
 }
@@ -65,7 +62,7 @@ void Connection::open_passively(const Handshake& h, Time now) {
   snd_.wl2 = SeqPos{0};
   opened_ = last_received_ = now;
   limits_.open(now);
-  rcv_.promised(rcv_.nxt() + std::min<uint32_t>(options_.receive_buffer, 65'535));  // what the SYN,ACK said
+  rcv_.promised(rcv_.nxt() + std::min<uint32_t>(rcv_.buffer(), 65'535));  // what the SYN,ACK said
   note_mss();
   if (h.syn_ack_was_lost) {  // RFC 5681 §3.1, RFC 6298 §5.7
     congestion_.on_syn_lost();
@@ -201,6 +198,17 @@ TcpStatus Connection::status() const {
   s.resent_segments = recovery_.retransmitted().segments;
   s.reordering = recovery_.reordering();
   fill_pace(s);
+  if (traffic_) {
+    s.totals = traffic_->totals;
+    s.receive_rtt = traffic_->tuning.rtt(rtt_.min_rtt());
+    s.receive_space = traffic_->tuning.space();
+  }
+  s.peer_segment = peer_segment_;
+  s.path_mtu = path_.mtu;
+  s.send_buffer = send_buffer();
+  s.receive_buffer = rcv_.buffer();
+  s.ecn = agreed_.ecn;
+  s.last_text = last_text_ < Time{} ? last_received_ : last_text_;
   s.opened = opened_;
   s.last_received = last_received_;
   s.last_sent = last_sent_;

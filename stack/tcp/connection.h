@@ -9,6 +9,7 @@
 // set_state() is the only writer of `state`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -31,6 +32,7 @@
 #include "stack/tcp/send_pace.h"
 #include "stack/tcp/status.h"
 #include "stack/tcp/timers.h"
+#include "stack/tcp/traffic.h"
 
 namespace limpid {
 
@@ -179,6 +181,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& in);
   void choose_ack(const ReassemblyQueue::Inserted& in, Time now);
   void note_duplicate(SeqPos begin, SeqPos end);
+  void note_traffic_in(const Segment& s, const ReassemblyQueue::Inserted& in, Time now);
+  void tune_receive_buffer(Time now);
   void expect_quick_acks(uint32_t length, Time now);
 
   // --- timestamps.cc: RFC 7323 ---
@@ -278,6 +282,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void note_delayed_ack(const AckNews& news, Time now);
   void note_timer_wait(SendLimit to, Time now);
 
+<<<<<<< HEAD
   // --- path_mtu.cc: RFC 1191, 4821, 5927 ---
   PathMtuDoubts& mtu_doubts();
   void follow_path_mtu(Time now);
@@ -286,6 +291,13 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void on_fragmentation_needed(uint32_t mtu, SeqPos quoted, Time now);
   void believe_path_mtu(uint32_t mtu, Time now);
   void suspect_path(Time now);
+
+=======
+  Traffic& traffic() {
+    if (!traffic_) traffic_ = std::make_unique<Traffic>();
+    return *traffic_;
+  }
+>>>>>>> 56819c6 (Buffers follow the path: the receive buffer what is copied in a round trip, the send buffer the congestion window)
 
   // --- connection.cc ---
   void set_state(TcpEvent event, Rule why, Time now);
@@ -303,7 +315,15 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SeqPos data_end() const { return SeqPos::from_stream(queue_.end()); }  // behind the last octet that the user gave us
   bool fin_sent() const { return snd_.nxt > data_end(); }
   bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
-  uint32_t send_buffer() const { return options_.send_buffer; }
+  // Twice the congestion window, so that the next one is there when an ACK opens it, as on Linux: in bounds, and not if
+  // the user has set a size.
+  uint32_t send_buffer() const {
+    if (options_.send_buffer > 0) return options_.send_buffer;
+    const TcpConfig& c = env_.config;
+    const uint64_t wanted = uint64_t{2} * congestion_.cwnd();
+    return static_cast<uint32_t>(
+        std::clamp<uint64_t>(wanted, c.send_buffer, std::max(c.send_buffer, c.largest_send_buffer)));
+  }
   size_t send_room() const { return queue_.size() < send_buffer() ? send_buffer() - queue_.size() : 0; }
   // Worth waking a writer for: a third of the send buffer is free, not a byte at a time; and what waits to be sent is
   // below half of the mark for it (both as on Linux).
@@ -337,7 +357,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Burst burst_;
   LimitAccount limits_;
   std::unique_ptr<SendPace> pace_;  // with the first text
-  SeqPos push_at_;                  // the end of the last SEND behind which no more was promised: PSH is due there
+  std::unique_ptr<Traffic> traffic_;
+  SeqPos push_at_;  // the end of the last SEND behind which no more was promised: PSH is due there
 
   uint32_t timestamp_offset_;   // of our clock on the wire
   RecentTimestamp recent_;      // TS.Recent (RFC 7323 §4.3)
@@ -371,6 +392,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool keepalive_due_ = false;
   bool override_due_ = false;  // silly-window avoidance has waited long enough
   bool more_coming_ = false;   // MSG_MORE of the last send, until something is acknowledged (as Linux)
+  bool room_told_ = true;      // the user knows that it may write
   bool writer_waits_ = false;  // a SEND was not taken whole, and there is no room yet
   bool probed_ = false;        // into the window that is zero now
   Rule ack_reason_ = Rule::none;

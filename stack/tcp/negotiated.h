@@ -56,9 +56,11 @@ struct Negotiated {
   }
 };
 
-// The smallest shift with which the whole buffer can be promised.
-inline uint8_t shift_for_buffer(uint32_t buffer, uint8_t at_least) {
-  uint8_t shift = at_least;
+// The smallest shift with which the whole buffer can be promised, and the largest that it may grow to.
+inline uint8_t shift_for_buffer(uint32_t buffer, const TcpConfig& config) {
+  if (!config.offer_window_scale) return 0;
+  buffer = std::max(buffer, config.largest_receive_buffer);
+  uint8_t shift = 0;
   while (shift < 14 && (uint64_t{65'535} << shift) < buffer) ++shift;
   return shift;
 }

@@ -11,7 +11,6 @@ void Connection::output(Time now) {
   const SeqPos nxt_before = snd_.nxt;
   burst_ = {};
   follow_path_mtu(now);
-  const bool had_room = has_room();
   while (const SegmentPlan plan = next_plan(now)) {
     if (transmit(plan, now) == SendOutcome::refused) {
       if (!ListHook<BlockedTag>::linked()) env_.blocked.push_back(*this);  // Tcp::link_writable() drives it on
@@ -20,10 +19,10 @@ void Connection::output(Time now) {
   }
   congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before);
   note_app_limit();
-  if (has_room()) {
-    writer_waits_ = false;
-    if (!had_room) raise(kWritable);
-  }
+  const bool room = has_room();  // an ACK, a larger congestion window or a changed option may have made some
+  if (room) writer_waits_ = false;
+  if (room && !room_told_) raise(kWritable);
+  room_told_ = room;
   account(now);
   adjust_timers(now);
 }
@@ -257,6 +256,12 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
   if (again) {
     ++resent_;
     env_.counters.add(Counter::tcp_retransmits);
+  }
+  if (plan.length > 0) {
+    TrafficTotals& totals = traffic().totals;
+    ++totals.data_segments_out;
+    totals.bytes_sent += plan.length;
+    if (again) totals.bytes_resent += plan.length;
   }
   switch (plan.kind) {
     case Kind::syn:

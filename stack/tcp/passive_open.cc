@@ -61,7 +61,7 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
   half.peer_window = h.window;
   half.first_sent = now;
   const uint32_t buffer = receive_buffer(listener.options, config_);
-  half.agreed.receive_shift = config_.offer_window_scale ? shift_for_buffer(buffer, config_.window_scale) : uint8_t{0};
+  half.agreed.receive_shift = shift_for_buffer(buffer, config_);
   half.agreed.advertised_mss = Negotiated::mss_to_advertise(path.mtu, kHeaders, listener.options.max_segment);
   half.agreed.offer(config_);
   half.agreed.read_peer_syn(h.options, config_);

@@ -12,14 +12,15 @@
 #include "stack/tcp/ca_state.h"
 #include "stack/tcp/limits.h"
 #include "stack/tcp/state.h"
+#include "stack/tcp/traffic.h"
 #include "stack/wire/address.h"
 
 namespace limpid {
 
 // Settable at any time; an accepted connection inherits its listener's. Zero or unset: the stack's configuration.
 struct TcpOptions {
-  uint32_t send_buffer = 0;        // bytes (SO_SNDBUF)
-  uint32_t receive_buffer = 0;     // bytes (SO_RCVBUF); before connect or listen it decides the window scale
+  uint32_t send_buffer = 0;        // bytes (SO_SNDBUF); 0: as the path needs it
+  uint32_t receive_buffer = 0;     // bytes (SO_RCVBUF); 0: as the path needs it
   uint32_t receive_low_water = 1;  // SO_RCVLOWAT
   bool no_delay = false;           // TCP_NODELAY: Nagle off
   bool push_pending = false;       // TCP_NODELAY was set just now: what waits goes, even from under a cork (as Linux)
@@ -114,7 +115,16 @@ struct TcpStatus {
   uint64_t delivered = 0;         // bytes that left the network on the other side
   uint32_t delivered_segments = 0;
   std::optional<BbrFigures> bbr;
+  TrafficTotals totals;
+  Duration receive_rtt{};      // as the receiver estimates it
+  uint32_t receive_space = 0;  // bytes that the user copied in a round trip
+  uint32_t peer_segment = 0;   // the largest text that came in a segment
+  uint32_t path_mtu = 0;       // bytes
+  uint32_t send_buffer = 0;    // as they are now, bytes
+  uint32_t receive_buffer = 0;
+  bool ecn = false;
   Time opened{};
+  Time last_text{};  // received
   Time last_received{};
   Time last_sent{};
   const char* timer = "";  // which runs: "rto", "delack", "persist", "keepalive", "time-wait", …

@@ -24,6 +24,7 @@ Verdict Connection::take_text(Segment& s, Time now) {
     expect_quick_acks(s.text.length, now);
     if (agreed_.ecn && ecn_.on_text(s)) want_ack(Rule::tcp_ecn_marked);
     const auto in = rcv_.take(s);
+    note_traffic_in(s, in, now);
     note_arrival_of_text(at, in, now);
   }
   if (fin) {
@@ -31,6 +32,15 @@ Verdict Connection::take_text(Segment& s, Time now) {
     want_ack(Rule::tcp_fin_received);
   }
   return Verdict::next;
+}
+
+void Connection::note_traffic_in(const Segment& s, const ReassemblyQueue::Inserted& in, Time now) {
+  Traffic& t = traffic();
+  ++t.totals.data_segments_in;
+  if (in.held > 0) ++t.totals.out_of_order_in;
+  if (s.marked) ++t.totals.marked_in;
+  const auto echo = s.stamped() ? echoed_at(s.ts_echo(), now) : std::nullopt;
+  t.tuning.on_text(rcv_.nxt(), rcv_.wnd(), echo, now);
 }
 
 void Connection::note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted& in, Time now) {

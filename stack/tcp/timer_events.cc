@@ -77,6 +77,12 @@ void Connection::on_retransmission_timeout(Time now) {
   // RFC 9293 §3.8.3: at R1 the layer below is told that this way may be none (MUST-20, SHLD-10).
   if (timeouts_ == env_.config.retries_r1) env_.ip.doubt(path_);
   const bool first = timeouts_++ == 0;
+  Traffic& t = traffic();
+  ++t.totals.timeouts;
+  if (first) {
+    ++t.totals.timeout_recoveries;
+    t.timeouts_since = now;
+  }
   rtt_.back_off();
   if (!synchronized(state_)) {
     syn_due_ = true;

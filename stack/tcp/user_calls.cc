@@ -5,27 +5,33 @@
 
 namespace limpid {
 
-// How much of a SEND is taken at once. With TCP_NOTSENT_LOWAT what waits is looked at, as on Linux, only when a helping
-// is full that cannot go: half of the peer's largest window, in full segments.
+// How much of a SEND is taken at once. As on Linux the bounds, the send buffer and TCP_NOTSENT_LOWAT, are looked at
+// only when a helping is full that cannot go: half of the peer's largest window, in full segments, up to 64 KiB.
 size_t Connection::next_helping() const {
-  if (unsent_low_water() >= UINT32_MAX) return send_room();
-  const size_t helping = std::max<size_t>(snd_.max_wnd / 2 / mss_, 1) * mss_;
+  if (!synchronized(state_)) return send_room();
+  const size_t helping = std::max<size_t>(std::min<size_t>(snd_.max_wnd / 2, 65'535) / mss_, 1) * mss_;
   const size_t begun = unsent() % helping;
-  if (begun == 0 && unsent() >= unsent_low_water()) return 0;
-  return std::min(helping - begun, send_room());
+  if (begun == 0 && (unsent() >= unsent_low_water() || send_room() == 0)) return 0;
+  return helping - begun;
 }
 
 // RFC 9293 §3.10.2, SEND: queued before the connection stands, sent as the windows allow afterwards.
 Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   if (error_ != Error::none) return std::unexpected(take_error());
   if (fin_queued_ || released()) return std::unexpected(Error::closing);
-  const size_t taken = std::min(bytes.size(), next_helping());
+  size_t taken = 0;
+  while (taken < bytes.size()) {
+    const size_t helping = std::min(bytes.size() - taken, next_helping());
+    queue_.append(bytes.subspan(taken, helping));
+    taken += helping;
+    if (helping == 0 || taken == bytes.size()) break;
+    output(now);
+  }
   if (taken < bytes.size()) writer_waits_ = true;
   if (taken == 0 && !bytes.empty()) {
     account(now);
     return std::unexpected(Error::would_block);
   }
-  queue_.append(bytes.first(taken));
   more_coming_ = flags.more;
   if (!flags.more) push_at_ = data_end();
   if (flags.urgent && taken > 0) snd_.up = data_end();
@@ -45,6 +51,7 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
   }
   const size_t got = rcv_.read(into, flags.peek);
   limits_.receive(receive_limit(), now);
+  if (got > 0 && !flags.peek) tune_receive_buffer(now);
   if (got > 0 || into.empty()) {
     if (!flags.peek && may_receive(state_) && rcv_.update_due(agreed_.advertised_mss)) {
       want_ack(Rule::tcp_window_opened);
@@ -57,6 +64,16 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
   const bool ended = released() || receive_shut_;
   if (ended) return 0;
   return std::unexpected(Error::would_block);
+}
+
+// The buffer follows what the user copies in a round trip; the next ACK, or an update of its own, tells the peer.
+void Connection::tune_receive_buffer(Time now) {
+  const TcpConfig& config = env_.config;
+  if (!traffic_ || options_.receive_buffer > 0 || !config.tune_receive_buffer) return;
+  const uint32_t wanted =
+      traffic_->tuning.on_copied(rcv_.queue().read_position(), agreed_.advertised_mss, rtt_.min_rtt(), now);
+  const uint32_t buffer = std::min(wanted, config.largest_receive_buffer);
+  if (buffer > rcv_.buffer()) rcv_.set_buffer(buffer);
 }
 
 // RFC 9293 §3.10.4, CLOSE of our direction: a FIN behind what is queued.
@@ -106,14 +123,13 @@ void Connection::abort(Rule why, Time now) {
 
 void Connection::set_options(const TcpOptions& options, Time now) {
   const TcpOptions before = options_;
-  const bool was_full = !has_room();
   options_ = options;
   if (options_.send_buffer == 0) options_.send_buffer = before.send_buffer;
   if (options_.receive_buffer == 0) options_.receive_buffer = before.receive_buffer;
+  if (options_.receive_buffer > 0) rcv_.set_buffer(options_.receive_buffer);
   if (options_.syn_retries == 0) options_.syn_retries = before.syn_retries;
   congestion_.choose(options_.congestion);
   if (options_.ttl == 0) options_.ttl = before.ttl;
-  rcv_.set_buffer(options_.receive_buffer);
   rcv_.set_urgent_inline(options_.urgent_inline);
   if (!options_.cork && before.cork) more_coming_ = false;
   if (std::exchange(options_.push_pending, false)) {
@@ -128,7 +144,6 @@ void Connection::set_options(const TcpOptions& options, Time now) {
   }
   if (options_.quick_ack) interactive_ = false;
   if (options_.quick_ack && timers_.running(TcpTimer::delayed_ack)) want_ack(Rule::tcp_ack_now);
-  if (was_full && has_room()) raise(kWritable);
   if (!released()) output(now);  // Nagle or the cork may have come off
 }
 

@@ -34,13 +34,6 @@ EcnMode ecn_mode(int64_t value) {
   return value == 1 ? EcnMode::on : EcnMode::passive;
 }
 
-// The smallest shift with which the largest receive buffer can be promised (Linux tcp_select_initial_window).
-uint8_t shift_for(int64_t largest) {
-  uint8_t shift = 0;
-  while (shift < 14 && (int64_t{65'535} << shift) < largest) ++shift;
-  return shift;
-}
-
 }  // namespace
 
 void read_knobs(TcpConfig& config, const std::string& folder) {
@@ -50,10 +43,13 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   };
   if (const auto rmem = numbers(folder + "/tcp_rmem"); rmem.size() == 3) {
     config.receive_buffer = static_cast<uint32_t>(rmem[1]);
-    config.window_scale = shift_for(rmem[2]);
+    config.largest_receive_buffer = static_cast<uint32_t>(rmem[2]);
   }
-  if (const auto wmem = numbers(folder + "/tcp_wmem"); wmem.size() == 3)
+  if (const auto wmem = numbers(folder + "/tcp_wmem"); wmem.size() == 3) {
     config.send_buffer = static_cast<uint32_t>(wmem[1]);
+    config.largest_send_buffer = static_cast<uint32_t>(wmem[2]);
+  }
+  if (const auto on = value("tcp_moderate_rcvbuf")) config.tune_receive_buffer = *on != 0;
   if (const auto on = value("tcp_window_scaling")) config.offer_window_scale = *on != 0;
   if (const auto n = value("tcp_notsent_lowat")) config.unsent_low_water = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_min_tso_segs")) config.least_burst_segments = static_cast<uint32_t>(*n);

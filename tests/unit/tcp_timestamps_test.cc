@@ -30,7 +30,7 @@ TEST(TcpTimestamps, OurSynOffersEverythingAndEchoesNothing) {
   EXPECT_TRUE(o.sack_permitted);
   ASSERT_TRUE(o.timestamps);
   EXPECT_EQ(o.timestamps->echo, 0u);
-  EXPECT_EQ(o.window_scale, 7);
+  EXPECT_EQ(o.window_scale, 8);
 }
 
 TEST(TcpTimestamps, WhatIsSwitchedOffIsNeitherOfferedNorAnswered) {

@@ -483,17 +483,17 @@ TEST(TcpWindowScale, TheWindowsOfTheSynsAreNotScaledAllLaterOnesAre) {
   const SocketId id = t.connect();
   const auto syn = t.take();
   EXPECT_EQ(syn.header.window, 65'535);
-  EXPECT_EQ(syn.header.options.window_scale, 7);
+  EXPECT_EQ(syn.header.options.window_scale, 8);
   t.peer("S. 0:0(0) ack 1 win 65535 mss 1460 wscale 7");
   EXPECT_EQ(t.status(id).send_window, 65'535u);
-  EXPECT_EQ(t.take().header.window, 8192);  // 1 MiB by 128
+  EXPECT_EQ(t.take().header.window, 512);  // 128 KiB by 256
   t.peer(". 1:1(0) ack 1 win 1000");
   EXPECT_EQ(t.status(id).send_window, 128'000u);
 }
 
 // req: 7323-2.3-a
 TEST(TcpWindowScale, OurShiftIsWhatTheBufferNeeds) {
-  for (const auto& [buffer, shift] : {std::pair<uint32_t, int>{65'535, 7}, {16u << 20, 9}, {32u << 20, 10}}) {
+  for (const auto& [buffer, shift] : {std::pair<uint32_t, int>{65'535, 8}, {16u << 20, 9}, {32u << 20, 10}}) {
     TcpDialogue t;
     const SocketId id = t.establish_passively(small_buffer(buffer), "win 65535 mss 1460 wscale 2");
     EXPECT_EQ(t.status(id).receive_window_shift, shift);
@@ -527,7 +527,7 @@ TEST(TcpWindowScale, TheShiftNeverChangesAfterTheSyns) {
   t.peer(". 1:1(0) ack 1");
   const SocketId id = t.accept();
   t.stack.tcp_set_options(id, small_buffer(32u << 20), t.now).value();
-  EXPECT_EQ(t.status(id).receive_window_shift, 7);
+  EXPECT_EQ(t.status(id).receive_window_shift, 8);
   t.peer("P. 1:2(1) ack 1");
   t.pass(1s);
   EXPECT_EQ(t.take_all().back().header.window, 65'535);  // as much as the old shift can say
@@ -536,7 +536,7 @@ TEST(TcpWindowScale, TheShiftNeverChangesAfterTheSyns) {
 // req: 7323-2.2-d
 TEST(TcpWindowScale, AShiftOfZeroIsOfferedToo) {
   Config config;
-  config.tcp.window_scale = 0;
+  config.tcp.largest_receive_buffer = 8000;
   TcpDialogue active(config);
   active.connect(small_buffer(8000));
   EXPECT_EQ(active.take().header.options.window_scale, 0);

@@ -1,0 +1,189 @@
+// Buffers that follow the path: the receive buffer what the user copies in a round trip, the send buffer the
+// congestion window; both within their bounds, and not where the user has set a size.
+#include "stack/runtime/sim_net.h"
+#include "stack/tcp/receive_tuning.h"
+#include "tests/unit/tcp_dialogue.h"
+
+namespace limpid {
+namespace {
+
+constexpr uint32_t kMss = 1460;
+
+// --- the receive buffer: dynamic right-sizing
+
+TEST(TcpReceiveTuning, TwiceWhatWasCopiedInARoundTripAndMoreWhileItGrows) {
+  ReceiveTuning tuning;
+  Time now{};
+  tuning.on_text(SeqPos{1461}, 60'000, {}, now);
+  EXPECT_EQ(tuning.on_copied(1460, kMss, 100ms, now), 0u);  // the round has only begun
+  now += 100ms;
+  EXPECT_EQ(tuning.on_copied(29'200, kMss, 100ms, now), 3 * (2 * 29'200 + 16 * kMss));  // the rate doubled
+  now += 100ms;
+  EXPECT_EQ(tuning.on_copied(58'400, kMss, 100ms, now), 0u);  // as much as before
+  EXPECT_EQ(tuning.space(), 29'200u);
+  now += 100ms;
+  const uint32_t wanted = 2 * 43'800 + 16 * kMss;
+  EXPECT_EQ(tuning.on_copied(58'400 + 43'800, kMss, 100ms, now), wanted + wanted);  // half as much again
+}
+
+TEST(TcpReceiveTuning, TheRoundTripIsTheEchosTheHandshakesOrThatOfAWholeWindow) {
+  ReceiveTuning by_echo;
+  by_echo.on_text(SeqPos{1}, 60'000, 1000, Time{1080ms});
+  EXPECT_EQ(by_echo.rtt(50ms), 80ms);
+  by_echo.on_text(SeqPos{2}, 60'000, 1000, Time{1500ms});  // the same stamp again says nothing new
+  EXPECT_EQ(by_echo.rtt(50ms), 80ms);
+  by_echo.on_text(SeqPos{3}, 60'000, 1400, Time{1560ms});
+  EXPECT_EQ(by_echo.rtt(50ms), 160ms / 8 + 80ms * 7 / 8);
+
+  ReceiveTuning by_window;
+  EXPECT_EQ(by_window.rtt(50ms), 50ms);
+  EXPECT_EQ(by_window.rtt(100us), Duration{});  // too short to be believed: a loaded path takes longer
+  by_window.on_text(SeqPos{1}, 10'000, {}, Time{});
+  by_window.on_text(SeqPos{10'000}, 10'000, {}, Time{200us});
+  EXPECT_EQ(by_window.rtt(100us), Duration{});
+  by_window.on_text(SeqPos{10'001}, 10'000, {}, Time{300us});
+  EXPECT_EQ(by_window.rtt(100us), 300us);
+  by_window.on_text(SeqPos{20'001}, 10'000, {}, Time{900us});
+  EXPECT_EQ(by_window.rtt(100us), 300us);  // the least
+}
+
+// One round of `segments` from the peer, read at once, 50 ms after the last.
+struct Reader {
+  explicit Reader(const TcpOptions& options = {}) : id(t.establish_passively(options, "win 65535 mss 1000 wscale 7")) {}
+  void round(uint32_t segments) {
+    t.pass(50ms);
+    for (uint32_t i = 0; i < segments; ++i) {
+      t.peer("P. " + std::to_string(at) + ":" + std::to_string(at + 1000) + "(1000) ack 1");
+      at += 1000;
+      t.read(id);
+    }
+  }
+  TcpDialogue t;
+  SocketId id;
+  uint32_t at = 1;
+};
+
+TEST(TcpReceiveTuning, TheWindowIsToldAsSoonAsItGrows) {
+  Reader r;
+  for (uint32_t segments = 10; segments <= 160; segments *= 2) r.round(segments);
+  r.round(1);
+  const uint32_t buffer = r.t.status(r.id).receive_buffer;
+  EXPECT_GT(buffer, 320'000u);
+  const uint32_t told = uint32_t{r.t.take_all().back().header.window} << 8;
+  EXPECT_LE(told, buffer);
+  EXPECT_GT(told + 2 * kMss, buffer);  // what is not worth a segment need not be told
+}
+
+TEST(TcpReceiveTuning, ASizeThatTheUserHasSetStays) {
+  TcpOptions o;
+  o.receive_buffer = 200'000;
+  Reader r(o);
+  for (uint32_t segments = 10; segments <= 160; segments *= 2) r.round(segments);
+  EXPECT_EQ(r.t.status(r.id).receive_buffer, 200'000u);
+}
+
+// --- the send buffer
+
+TEST(TcpSendTuning, TheBufferIsTwiceTheCongestionWindowWithinItsBounds) {
+  Config config;
+  config.tcp.send_buffer = 30'000;
+  config.tcp.largest_send_buffer = 50'000;
+  TcpDialogue t(config);
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  EXPECT_EQ(t.status(id).send_buffer, 30'000u);
+  uint32_t acked = 1;
+  for (int i = 0; i < 10; ++i) {
+    t.send(id, 10'000);
+    t.take_all();
+    acked += 10'000;
+    t.peer(". 1:1(0) ack " + std::to_string(acked));
+    EXPECT_EQ(t.status(id).send_buffer, std::clamp(2 * t.status(id).cwnd, 30'000u, 50'000u));
+  }
+  EXPECT_GT(t.status(id).send_buffer, 30'000u);
+  TcpOptions o = *t.stack.tcp_options(id);
+  o.send_buffer = 5000;
+  t.stack.tcp_set_options(id, o, t.now).value();
+  EXPECT_EQ(t.status(id).send_buffer, 5000u);
+}
+
+// No octet is taken out, but the window opens: that makes room, and the writer must hear of it.
+TEST(TcpSendTuning, AWriterIsToldOfRoomThatALargerWindowMakes) {
+  Config config;
+  config.tcp.send_buffer = 25'000;
+  TcpDialogue t(config);
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  while (t.send(id, 1000) == "taken 1000") continue;
+  const uint32_t queued = t.status(id).send_queue;
+  t.raised(id);
+  uint32_t acked = 1;
+  while ((t.raised(id) & kWritable) == 0 && acked < 40'000) {
+    acked += 2000;
+    t.peer(". 1:1(0) ack " + std::to_string(acked));
+  }
+  EXPECT_EQ(t.send(id, 1000), "taken 1000");
+  EXPECT_LE(queued + 1 - acked, 2 * t.status(id).send_buffer / 3);
+}
+
+// --- both, over a path
+
+class Wakes final : public ReadySink {
+ public:
+  void raise(SocketId, ReadyEvents) override {}
+};
+
+// a sends to b as fast as it may, and b reads at once.
+struct Path {
+  explicit Path(const SimLinkConfig& link) : net(1, SimHash::none) {
+    a = net.add_host("a", {}, wakes);
+    b = net.add_host("b", {}, wakes);
+    net.connect(a, IpAddress::v4(10, 0, 0, 1), b, to.address, link);
+    const BindId bind = net.stack(b).tcp_bind(to, {}, net.now()).value();
+    const SocketId listener = net.stack(b).tcp_listen(bind, 8, {}, net.now()).value();
+    sender = net.stack(a).tcp_connect(to, {}, {}, net.now()).value();
+    net.run_until([&] {
+      const auto accepted = net.stack(b).tcp_accept(listener, net.now());
+      if (accepted) receiver = *accepted;
+      return accepted.has_value();
+    });
+  }
+  uint64_t run(Duration duration) {
+    const uint64_t before = read;
+    const Time until = net.now() + duration;
+    while (net.now() < until) {
+      while (net.stack(a).tcp_send(sender, text, {}, net.now())) continue;
+      while (const auto n = net.stack(b).tcp_receive(receiver, into, {}, net.now())) read += *n;
+      net.step(until);
+    }
+    return read - before;
+  }
+  Endpoint to{IpAddress::v4(10, 0, 0, 2), 80};
+  Wakes wakes;
+  SimNet net;
+  SimNet::HostId a = 0, b = 0;
+  SocketId sender, receiver;
+  uint64_t read = 0;
+  std::vector<std::byte> text = std::vector<std::byte>(100'000);
+  std::vector<std::byte> into = std::vector<std::byte>(1'000'000);
+};
+
+SimLinkConfig link_of(uint64_t rate, Duration one_way, uint32_t queue) {
+  SimLinkConfig link = SimLinkConfig::symmetric({.delay = one_way, .rate = rate, .queue_bytes = queue});
+  link.mtu = 9000;
+  return link;
+}
+
+TEST(TcpTuning, ALongFatPathIsFilledWithoutConfiguration) {
+  Path path(link_of(1'000'000'000, 50ms, 12'500'000));
+  path.run(2s);
+  EXPECT_GT(path.run(1s), 125'000'000u * 9 / 10);
+}
+
+TEST(TcpTuning, AShortPathKeepsSmallBuffers) {
+  Path path(link_of(1'000'000'000, 50us, 250'000));
+  path.run(50ms);
+  EXPECT_GT(path.run(100ms), 12'500'000u * 9 / 10);
+  EXPECT_LE(path.net.stack(path.b).tcp_status(path.receiver)->receive_buffer, 1u << 20);
+}
+
+}  // namespace
+}  // namespace limpid
