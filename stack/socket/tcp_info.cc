@@ -49,6 +49,8 @@ uint8_t linux_options(const TcpStatus& s) {
   if (s.timestamps) options |= LinuxTcpInfo::kTimestamps;
   if (s.sack) options |= LinuxTcpInfo::kSack;
   if (s.window_scaling) options |= LinuxTcpInfo::kWindowScaling;
+  if (s.ecn) options |= LinuxTcpInfo::kEcn;
+  if (s.totals.marked_in > 0) options |= LinuxTcpInfo::kEcnSeen;
   return static_cast<uint8_t>(options);
 }
 
@@ -77,7 +79,7 @@ void fill_path(LinuxTcpInfo& info, const TcpStatus& s, uint64_t max_pacing_rate)
 
 void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
   info.last_data_sent_ms = ms_since(s.last_sent, now);
-  info.last_data_recv_ms = ms_since(s.last_received, now);
+  info.last_data_recv_ms = ms_since(s.last_text, now);
   info.last_ack_recv_ms = ms_since(s.last_received, now);
   info.total_retrans = static_cast<uint32_t>(s.total_retransmits);
   info.bytes_acked = s.bytes_acked;
@@ -85,9 +87,31 @@ void fill_history(LinuxTcpInfo& info, const TcpStatus& s, Time now) {
   info.segs_out = static_cast<uint32_t>(s.segments_out);
   info.segs_in = static_cast<uint32_t>(s.segments_in);
   info.notsent_bytes = s.unsent;
+  info.data_segs_in = s.totals.data_segments_in;
+  info.data_segs_out = s.totals.data_segments_out;
+  info.bytes_sent = s.totals.bytes_sent;
+  info.bytes_retrans = s.totals.bytes_resent;
+  info.delivered_ce = s.totals.marked_out;
+  info.received_ce = s.totals.marked_in;
+  info.dsack_dups = s.totals.duplicates_told;
+  info.reord_seen = s.totals.reorderings;
+  info.rcv_ooopack = s.totals.out_of_order_in;
+  info.total_rto = static_cast<uint16_t>(s.totals.timeouts);
+  info.total_rto_recoveries = static_cast<uint16_t>(s.totals.timeout_recoveries);
+  info.total_rto_ms = static_cast<uint32_t>(to_ms(s.totals.timeout_time));
   info.busy_us = static_cast<uint64_t>(to_us(s.limits.busy(now)));
   info.rwnd_limited_us = static_cast<uint64_t>(to_us(s.limits.by_peer_window(now)));
   info.sndbuf_limited_us = static_cast<uint64_t>(to_us(s.limits.spent(SendLimit::sndbuf, now)));
+}
+
+void fill_receiver(LinuxTcpInfo& info, const TcpStatus& s) {
+  constexpr uint32_t kDefaultMss = 536;  // until text has come
+  const uint32_t mss = s.advertised_mss;
+  info.rcv_mss = std::min(s.peer_segment > 0 ? s.peer_segment : kDefaultMss, mss);
+  info.rcv_rtt_us = us(s.receive_rtt);
+  info.rcv_space = std::max(s.receive_space, std::min(10 * mss, s.receive_buffer));
+  info.rcv_ssthresh = s.receive_buffer;
+  info.pmtu = s.path_mtu;
 }
 
 void fill(LinuxTcpInfo& info, const TcpStatus& s, const TcpOptions& options, const TcpConfig& config, Time now) {
@@ -99,8 +123,7 @@ void fill(LinuxTcpInfo& info, const TcpStatus& s, const TcpOptions& options, con
   info.options = linux_options(s);
   info.window_shifts = static_cast<uint8_t>((s.send_window_shift & 0xf) | (s.receive_window_shift & 0xf) << 4);
   info.ato_us = us(config.delayed_ack);
-  info.rcv_mss = s.advertised_mss;
-  info.rcv_space = options.receive_buffer;
+  fill_receiver(info, s);
   fill_path(info, s, options.max_pacing_rate);
   fill_history(info, s, now);
 }

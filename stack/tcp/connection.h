@@ -282,7 +282,6 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void note_delayed_ack(const AckNews& news, Time now);
   void note_timer_wait(SendLimit to, Time now);
 
-<<<<<<< HEAD
   // --- path_mtu.cc: RFC 1191, 4821, 5927 ---
   PathMtuDoubts& mtu_doubts();
   void follow_path_mtu(Time now);
@@ -292,12 +291,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void believe_path_mtu(uint32_t mtu, Time now);
   void suspect_path(Time now);
 
-=======
+
   Traffic& traffic() {
     if (!traffic_) traffic_ = std::make_unique<Traffic>();
     return *traffic_;
   }
->>>>>>> 56819c6 (Buffers follow the path: the receive buffer what is copied in a round trip, the send buffer the congestion window)
 
   // --- connection.cc ---
   void set_state(TcpEvent event, Rule why, Time now);
