@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "stack/base/siphash.h"
 #include "stack/base/time.h"
 #include "stack/congestion_choice.h"
 
@@ -29,6 +30,24 @@ struct UdpConfig {
   uint32_t receive_buffer = 212'992;  // bytes charged to a socket's queue; Linux rmem_default
   uint32_t send_buffer = 212'992;     // Linux wmem_default
 };
+
+// What TCP Fast Open (RFC 7413) is allowed to do; the bits of Linux tcp_fastopen.
+namespace fast_open_bit {
+inline constexpr uint32_t client = 1;                     // a program may send text with its SYN
+inline constexpr uint32_t server = 2;                     // a listener may take it
+inline constexpr uint32_t client_without_cookie = 4;      // also to a server that has given us no cookie
+inline constexpr uint32_t server_without_cookie = 0x200;  // also from anybody
+inline constexpr uint32_t every_listener = 0x400;         // also where the program has not asked for it
+}  // namespace fast_open_bit
+
+// With these a server makes its cookies; those of the backup key are good still (RFC 7413 §4.1.2).
+struct FastOpenKeys {
+  SipKey primary;
+  std::optional<SipKey> backup{};
+};
+
+// Linux tcp_syncookies (RFC 4987 §3.6).
+enum class SynCookies : uint8_t { off, when_full, always };
 
 struct TcpConfig {
   // Bytes of text, unless SO_SNDBUF or SO_RCVBUF say otherwise: what a connection begins with, and the most that it
@@ -78,6 +97,11 @@ struct TcpConfig {
   Duration keepalive_time = 7200s;            // RFC 9293 §3.8.4 (MUST-28); Linux tcp_keepalive_time
   Duration keepalive_interval = 75s;          // Linux tcp_keepalive_intvl
   uint32_t keepalive_probes = 9;              // Linux tcp_keepalive_probes
+  SynCookies syn_cookies = SynCookies::when_full;  // RFC 4987 §3.6; Linux tcp_syncookies (1)
+  uint32_t fast_open = fast_open_bit::client;      // RFC 7413; Linux tcp_fastopen (1)
+  std::optional<FastOpenKeys> fast_open_keys;      // none: from the seed; Linux tcp_fastopen_key
+  uint32_t fast_open_cookies = 1024;               // destinations whose cookie is remembered
+  uint32_t max_orphans = 8192;                     // connections that nobody holds any more; Linux tcp_max_orphans
   uint32_t syn_queue = 1024;                  // half-open connections a listener; Linux tcp_max_syn_backlog
   uint32_t max_accept_queue = 4096;           // Linux somaxconn
   uint32_t max_connections = 1'048'576;       // of one stack, half-open and TIME-WAIT not counted

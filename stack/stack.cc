@@ -142,15 +142,23 @@ void Stack::tcp_unbind(BindId bind) { parts_->tcp.ports().release(bind); }
 // --- TCP
 // -----------------------------------------------------------------------------------------------------------------------------------
 
-Result<SocketId> Stack::tcp_connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now) {
-  const auto id = parts_->tcp.connect(remote, bind, options, now);
+Result<SocketId> Stack::tcp_connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now,
+                                    SynText text) {
+  const auto id = parts_->tcp.connect(remote, bind, options, text, now);
   flush(now);
   return id;
+}
+std::optional<uint32_t> Stack::tcp_syn_text_room(SocketId connection) const {
+  return parts_->tcp.syn_text_room(connection);
 }
 Result<SocketId> Stack::tcp_listen(BindId bind, uint32_t backlog, const TcpOptions& options, Time) {
   return parts_->tcp.listen(bind, backlog, options);
 }
 void Stack::tcp_set_backlog(SocketId listener, uint32_t backlog) { parts_->tcp.set_backlog(listener, backlog); }
+void Stack::tcp_set_fast_open_keys(SocketId listener, const FastOpenKeys& keys) {
+  parts_->tcp.set_fast_open_keys(listener, keys);
+}
+FastOpenKeys Stack::tcp_fast_open_keys(SocketId listener) const { return parts_->tcp.fast_open_keys(listener); }
 Result<SocketId> Stack::tcp_accept(SocketId listener, Time) { return parts_->tcp.accept(listener); }
 void Stack::tcp_put_back(SocketId listener, SocketId connection) { parts_->tcp.put_back(listener, connection); }
 

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,10 +75,17 @@ class Stack {
   // Active OPEN. `bind` may be empty: then a source address and an ephemeral port are chosen. The outcome comes as
   // kConnected, or as kError | kHangUp with the reason in tcp_take_error(). On success the claim belongs to the
   // connection.
-  Result<SocketId> tcp_connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now);
+  // With SynText::wanted (TCP Fast Open, RFC 7413) the SYN may wait for the first tcp_send(): then tcp_syn_text_room()
+  // says how much text it takes along. Without a room it has gone.
+  Result<SocketId> tcp_connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now,
+                               SynText text = SynText::none);
+  std::optional<uint32_t> tcp_syn_text_room(SocketId connection) const;
   // Passive OPEN. On success the claim belongs to the listener.
   Result<SocketId> tcp_listen(BindId bind, uint32_t backlog, const TcpOptions& options, Time now);
   void tcp_set_backlog(SocketId listener, uint32_t backlog);
+  // The keys of its Fast Open cookies; those of the stack, unless it was given its own.
+  void tcp_set_fast_open_keys(SocketId listener, const FastOpenKeys& keys);
+  FastOpenKeys tcp_fast_open_keys(SocketId listener) const;
   // The oldest established connection of the listener's queue; would_block when none waits.
   Result<SocketId> tcp_accept(SocketId listener, Time now);
   // Gives an accepted connection back to the head of the queue (its caller has gone).

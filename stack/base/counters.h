@@ -94,6 +94,14 @@ namespace limpid {
   X(tcp_drop_icmp_out_of_window, "ICMP error whose quoted sequence number is not in flight")           \
   X(tcp_path_mtu_lowered, "path MTUs lowered by an ICMP message (RFC 1191)")                           \
   X(tcp_path_mtu_ignored, "ICMP messages that would not have lowered a path's MTU")                    \
+  X(tcp_fast_opens, "SYNs whose text was taken at once (RFC 7413)")                                    \
+  X(tcp_fast_open_fallbacks, "SYNs with a bad cookie, or beyond a listener's bound of such SYNs")      \
+  X(tcp_fast_open_refused, "SYNs of ours whose text the server did not take")                          \
+  X(tcp_syn_cookies_sent, "SYNs answered without remembering them (RFC 4987)")                         \
+  X(tcp_syn_cookies_taken, "connections opened by a SYN cookie")                                       \
+  X(tcp_drop_bad_syn_cookie, "ACK to a listener under flood that brings no cookie of ours")            \
+  X(tcp_drop_deferred, "bare ACK where the application wants text first (TCP_DEFER_ACCEPT)")            \
+  X(tcp_orphans_shed, "connections that nobody held any more, reset because there were too many")      \
   X(tcp_challenge_acks, "challenge ACKs sent (RFC 5961)")                                              \
   X(tcp_challenge_acks_limited, "challenge ACKs not sent because of the rate limit")                   \
   X(tcp_acks_limited, "answers to out-of-window segments not sent because of the rate limit")          \

@@ -45,6 +45,13 @@ namespace limpid {
   X(tcp_syn_acked, "open.syn-acked", "RFC 9293 §3.10.7.3", "the peer answered our SYN")                              \
   X(tcp_established, "open.established", "RFC 9293 §3.10.7.4", "the peer acknowledged our SYN,ACK")                  \
   X(tcp_syn_queue_full, "open.syn-queue-full", "RFC 4987 §3.2", "the listener holds as many half-open ones as it may") \
+  X(tcp_fast_open, "open.fast", "RFC 7413 §4.2.2", "the SYN brought a good cookie, so its text is taken at once")    \
+  X(tcp_fast_open_text, "open.fast-text", "RFC 7413 §4.2.1", "this server's cookie lets the SYN carry text")         \
+  X(tcp_fast_open_request, "open.fast-request", "RFC 7413 §4.1.2", "the SYN asks for a cookie for the next time")     \
+  X(tcp_fast_open_refused, "recovery.syn-text", "RFC 7413 §4.2.1", "the server did not take the text of the SYN")     \
+  X(tcp_syn_cookie, "open.syn-cookie", "RFC 4987 §3.6", "there is no room for the SYN, so the SYN,ACK itself remembers it") \
+  X(tcp_syn_cookie_good, "open.syn-cookie-good", "RFC 4987 §3.6", "the ACK brings back a cookie of ours")             \
+  X(tcp_deferred, "open.deferred", "tcp(7) TCP_DEFER_ACCEPT", "the application wants to hear of it when there is text") \
   X(tcp_accept_queue_full, "open.accept-queue-full", "listen(2)", "the application does not accept fast enough")     \
   X(tcp_options, "open.options", "RFC 9293 §3.2", "options were exchanged on the SYNs")                              \
   /* --- TCP: checks on arrival --- */                                                                               \
@@ -143,6 +150,7 @@ namespace limpid {
   X(tcp_time_wait_reopened, "close.time-wait-reopened", "RFC 9293 §3.6.1", "a new SYN with a larger sequence number came") \
   X(tcp_time_wait_stamped, "close.time-wait-stamped", "RFC 6191 §2", "a new SYN with a later timestamp came")          \
   X(tcp_time_wait_syn, "close.time-wait-syn", "RFC 6191 §2", "the SYN may be an old duplicate")                       \
+  X(tcp_orphan_shed, "close.orphan-shed", "tcp(7) tcp_max_orphans", "more connections linger than may, and this one longest") \
   X(tcp_orphan_timeout, "close.fin-wait-2", "tcp(7) tcp_fin_timeout", "nobody reads any more and the peer does not close") \
   X(tcp_listener_closed, "close.listener", "RFC 9293 §3.10.4", "the listener was closed before the connection was accepted") \
   /* --- simulated links, clock --- */                                                                               \

@@ -41,6 +41,10 @@ uint64_t little_endian(const std::byte* p, size_t n) {
 
 }  // namespace
 
+SipKey sip_key(std::span<const std::byte, 16> octets) {
+  return {.k0 = little_endian(octets.data(), 8), .k1 = little_endian(octets.data() + 8, 8)};
+}
+
 uint64_t siphash(const SipKey& key, std::span<const std::byte> message) {
   SipState s{key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d, key.k0 ^ 0x6c7967656e657261,
              key.k1 ^ 0x7465646279746573};

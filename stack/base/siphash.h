@@ -13,6 +13,9 @@ struct SipKey {
   uint64_t k1 = 0;
 };
 
+// The key as sixteen octets, in the byte order that SipHash is defined in.
+SipKey sip_key(std::span<const std::byte, 16> octets);
+
 uint64_t siphash(const SipKey& key, std::span<const std::byte> message);
 
 }  // namespace limpid

@@ -7,12 +7,12 @@
 
 namespace limpid {
 
-namespace {
-
 bool is_pending(Stack& stack, const OpenSocket& socket) {
   const TcpState state = stack.tcp_status(socket.id).value_or(TcpStatus{}).state;
   return state == TcpState::syn_sent || state == TcpState::syn_received;
 }
+
+namespace {
 
 // The connect has come to its end, and this call is the one that tells how. After a failure the socket is as before it.
 int tell_outcome(Host& host, Hold& hold, OpenSocket& socket) {
@@ -24,6 +24,8 @@ int tell_outcome(Host& host, Hold& hold, OpenSocket& socket) {
   forget_connection(host, hold, socket);
   return error != Error::none ? to_errno(error) : ECONNABORTED;
 }
+
+}  // namespace
 
 int await_outcome(Host& host, Hold& hold, OpenSocket& socket, int while_pending) {
   const Time deadline = deadline_after(hold.now(), socket.send_timeout);
@@ -38,22 +40,32 @@ int await_outcome(Host& host, Hold& hold, OpenSocket& socket, int while_pending)
   return tell_outcome(host, hold, socket);
 }
 
-int connect_stream(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& remote) {
-  if (socket.is_listener()) return EISCONN;
-  if (socket.has_connection()) {
-    if (!socket.connecting) return EISCONN;
-    return await_outcome(host, hold, socket, EALREADY);
-  }
+int begin_connect(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& remote, SynText text) {
   if (remote.port == 0) return ECONNREFUSED;  // nobody listens there; Linux asks the peer, to the same end
   if (const int error = claim_again(hold, socket); error != 0) return error;
   Endpoint to = remote;
   if (!to.address.is_set()) to.address = IpAddress::v4(127, 0, 0, 1);  // Linux: 0.0.0.0 is this host
-  const auto connection = hold.stack().tcp_connect(to, socket.bound ? socket.bind : BindId{}, socket.tcp, hold.now());
+  const auto connection =
+      hold.stack().tcp_connect(to, socket.bound ? socket.bind : BindId{}, socket.tcp, hold.now(), text);
   if (!connection) return to_errno(connection.error());
   socket.bound = false;  // the claim is the connection's now
   socket.id = *connection;
   socket.connecting = true;
   host.watch(socket.id, socket);
+  return 0;
+}
+
+namespace {
+
+int connect_stream(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& remote) {
+  if (socket.is_listener()) return EISCONN;
+  if (socket.has_connection()) {
+    if (!socket.connecting || syn_waits_for_text(hold, socket)) return EISCONN;
+    return await_outcome(host, hold, socket, EALREADY);
+  }
+  const SynText text = socket.fast_open_connect ? SynText::wanted : SynText::none;
+  if (const int error = begin_connect(host, hold, socket, remote, text); error != 0) return error;
+  if (syn_waits_for_text(hold, socket)) return 0;  // tcp(7): what the first send says goes with the SYN
   // Also when loopback has brought the answer already: programs expect to be told later, as Linux always does.
   if (socket.nonblocking) return EINPROGRESS;
   return await_outcome(host, hold, socket, EINPROGRESS);

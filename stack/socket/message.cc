@@ -35,7 +35,7 @@ ssize_t send_message(const Call& call, Pieces pieces, int flags, const sockaddr*
   if (call.error() != 0) return fail(call.error());
   if (const int error = check_pieces(pieces.data(), pieces.size()); error != 0) return fail(error);
   OpenSocket& socket = call.socket();
-  if (socket.is_stream()) return stream_send(call.host(), socket, pieces, flags);  // an address is ignored, as on Linux
+  if (socket.is_stream()) return stream_send(call.host(), socket, pieces, flags, {to, to_length});
   DatagramSend how;
   if (to != nullptr) {
     const auto endpoint = to_endpoint(to, to_length);

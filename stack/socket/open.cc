@@ -83,6 +83,7 @@ int listen_stream(Host& host, Hold& hold, OpenSocket& socket, uint32_t backlog) 
   if (!listener) return to_errno(listener.error());
   socket.bound = false;  // the claim is the listener's now
   socket.id = *listener;
+  if (socket.fast_open_keys) stack.tcp_set_fast_open_keys(socket.id, *socket.fast_open_keys);
   host.watch(socket.id, socket);
   return 0;
 }

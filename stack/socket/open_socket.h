@@ -50,6 +50,9 @@ struct OpenSocket {
   UdpOptions udp;
   ReusePolicy reuse;
 
+  bool fast_open_connect = false;                // TCP_FASTOPEN_CONNECT
+  std::unique_ptr<FastOpenKeys> fast_open_keys;  // TCP_FASTOPEN_KEY, kept for the day it listens
+
   bool nonblocking = false;
   Duration receive_timeout{};  // zero: none
   Duration send_timeout{};

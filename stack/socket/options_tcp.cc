@@ -2,8 +2,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <array>
+#include <span>
 #include <string_view>
 
+#include "stack/base/siphash.h"
 #include "stack/socket/options.h"
 
 namespace limpid {
@@ -62,6 +65,48 @@ int change(TcpOptions& options, int name, int value) {
   }
 }
 
+bool is_open_or_listening(const OpenSocket& socket) { return !socket.id || socket.is_listener(); }
+
+// TCP Fast Open, client and listener: 0 or an errno.
+int change_fast_open(Hold& hold, OpenSocket& socket, TcpOptions& options, int name, int value) {
+  if (value < 0 || (name != TCP_FASTOPEN && value > 1)) return EINVAL;
+  const TcpConfig& config = hold.stack().config().tcp;
+  if (name == TCP_FASTOPEN_CONNECT) {
+    if ((config.fast_open & fast_open_bit::client) == 0) return EOPNOTSUPP;
+    if (socket.id) return EINVAL;
+    socket.fast_open_connect = value != 0;
+    return 0;
+  }
+  if (!is_open_or_listening(socket)) return EINVAL;
+  if (name == TCP_FASTOPEN_NO_COOKIE) {
+    options.fast_open_no_cookie = value != 0;
+  } else {
+    const uint32_t most = std::min<uint32_t>(config.max_accept_queue, UINT16_MAX);
+    options.fast_open_queue = static_cast<uint16_t>(std::min(static_cast<uint32_t>(value), most));
+  }
+  return 0;
+}
+
+// TCP_FASTOPEN_KEY: one key of sixteen octets, or a backup key behind it.
+int set_fast_open_keys(Hold& hold, OpenSocket& socket, const OptionIn& in) {
+  if (in.length() != 16 && in.length() != 32) return EINVAL;
+  const auto octets = std::as_bytes(std::span(in.text(), in.length()));
+  FastOpenKeys keys{.primary = sip_key(octets.first<16>())};
+  if (octets.size() == 32) keys.backup = sip_key(octets.last<16>());
+  if (socket.is_listener()) hold.stack().tcp_set_fast_open_keys(socket.id, keys);
+  socket.fast_open_keys = std::make_unique<FastOpenKeys>(keys);
+  return 0;
+}
+
+int get_fast_open_keys(Hold& hold, const OpenSocket& socket, OptionOut& out) {
+  const FastOpenKeys keys = socket.fast_open_keys ? *socket.fast_open_keys : hold.stack().tcp_fast_open_keys(socket.id);
+  const std::array<uint64_t, 4> words{keys.primary.k0, keys.primary.k1, keys.backup.value_or(SipKey{}).k0,
+                                      keys.backup.value_or(SipKey{}).k1};
+  std::array<uint8_t, 32> octets;
+  for (size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<uint8_t>(words[i / 8] >> (8 * (i % 8)));
+  return out.write(octets.data(), keys.backup ? 32 : 16);
+}
+
 int set_congestion_control(Hold& hold, OpenSocket& socket, const OptionIn& in) {
   if (in.length() < 1) return EINVAL;
   const auto choice = congestion_choice({in.text(), strnlen(in.text(), in.length())});
@@ -92,6 +137,7 @@ int count_or(uint32_t set, uint32_t fallback) { return static_cast<int>(set != 0
 
 int set_tcp_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) {
   if (name == TCP_CONGESTION) return set_congestion_control(hold, socket, in);
+  if (name == TCP_FASTOPEN_KEY) return set_fast_open_keys(hold, socket, in);
   int value = 0;
   if (const int error = in.read(value); error != 0) return error;
   if (name == TCP_INQ) {
@@ -100,7 +146,9 @@ int set_tcp_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in)
     return 0;
   }
   TcpOptions options = tcp_options_of(hold, socket);
-  if (const int error = change(options, name, value); error != 0) return error;
+  const bool fast_open = name == TCP_FASTOPEN || name == TCP_FASTOPEN_CONNECT || name == TCP_FASTOPEN_NO_COOKIE;
+  const int error = fast_open ? change_fast_open(hold, socket, options, name, value) : change(options, name, value);
+  if (error != 0) return error;
   set_tcp_options(hold, socket, options);
   return 0;
 }
@@ -131,6 +179,14 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
       return out.write(count_or(options.syn_retries, config.syn_retries));
     case TCP_USER_TIMEOUT:
       return out.write(static_cast<int>(to_ms(options.user_timeout)));
+    case TCP_FASTOPEN:
+      return out.write(static_cast<int>(options.fast_open_queue));
+    case TCP_FASTOPEN_CONNECT:
+      return out.write_flag(socket.fast_open_connect);
+    case TCP_FASTOPEN_NO_COOKIE:
+      return out.write_flag(options.fast_open_no_cookie);
+    case TCP_FASTOPEN_KEY:
+      return get_fast_open_keys(hold, socket, out);
     case TCP_INFO:
       return get_tcp_info(hold, socket, out);
     case TCP_CC_INFO:

@@ -59,7 +59,7 @@ int send_pieces(Hold& hold, OpenSocket& socket, std::span<const iovec> pieces, i
 
 }  // namespace
 
-ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags) {
+ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags, SendTo to) {
   const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
   const size_t total = total_of(pieces);
   Hold hold(host.machine());
@@ -68,10 +68,16 @@ ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> piece
   if (const int error = turn.take(host, may_wait, deadline); error != 0) return fail(error);
 
   size_t sent = 0;
+  if ((flags & MSG_FASTOPEN) != 0 || syn_waits_for_text(hold, socket)) {
+    const int error = fast_open_send(host, hold, socket, pieces, flags, to, sent);
+    if (error != 0) return sent > 0 ? static_cast<ssize_t>(sent) : fail(error);
+  }
   for (;;) {
     int error = 0;
     if (!socket.has_connection() || socket.shut_send) {
       error = EPIPE;
+    } else if (socket.connecting && is_pending(hold.stack(), socket)) {
+      error = EAGAIN;  // as on Linux: not before the handshake is through
     } else {
       error = send_pieces(hold, socket, pieces, flags, sent);
     }
@@ -105,6 +111,12 @@ int receive_pieces(Hold& hold, OpenSocket& socket, std::span<const iovec> pieces
     while (skip < piece.iov_len) {
       std::byte thrown_away[4096];
       MutableByteSpan room = room_of(piece, skip);
+      // What ended the connection is told by the next call, not by the one that got bytes (as Linux).
+      if (got > 0 && hold.stack().tcp_readable_bytes(socket.id) == 0 &&
+          (hold.stack().tcp_ready(socket.id) & kError) != 0) {
+        ended = true;
+        return 0;
+      }
       if (how.discard) room = std::span(thrown_away).first(std::min(room.size(), sizeof thrown_away));
       const auto read = hold.stack().tcp_receive(socket.id, room, {.peek = how.peek}, hold.now());
       if (!read) return to_errno(read.error());

@@ -51,6 +51,7 @@ uint8_t linux_options(const TcpStatus& s) {
   if (s.window_scaling) options |= LinuxTcpInfo::kWindowScaling;
   if (s.ecn) options |= LinuxTcpInfo::kEcn;
   if (s.totals.marked_in > 0) options |= LinuxTcpInfo::kEcnSeen;
+  if (s.syn_text_acked) options |= LinuxTcpInfo::kSynData;
   return static_cast<uint8_t>(options);
 }
 

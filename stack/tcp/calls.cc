@@ -21,7 +21,7 @@ Listener* Tcp::find_listener(SocketId id) const {
 }
 
 // Active OPEN (RFC 9293 §3.10.1).
-Result<SocketId> Tcp::connect(const Endpoint& wanted, BindId bind, const TcpOptions& options, Time now) {
+Result<SocketId> Tcp::connect(const Endpoint& wanted, BindId bind, const TcpOptions& options, SynText text, Time now) {
   Endpoint remote = wanted;
   if (remote.address.is_any()) remote.address = kLoopback;  // as Linux reads "connect to 0.0.0.0"
   // MUST-46: never to broadcast or multicast addresses, nor to those that can be nobody's (240/4).
@@ -52,7 +52,7 @@ Result<SocketId> Tcp::connect(const Endpoint& wanted, BindId bind, const TcpOpti
   if (!bind) ports_.add_connection(local, options.reuse);
   demux_.insert(c.demux_);
   c.attach(id_of(handle));
-  c.open_actively(initial_sequence(tuple, now), now);
+  c.open_actively(initial_sequence(tuple, now), text, now);
   return id_of(handle);
 }
 
@@ -64,12 +64,30 @@ Result<SocketId> Tcp::listen(BindId bind, uint32_t backlog, const TcpOptions& op
   const auto handle = listeners_.emplace(bind, local, std::min(backlog, config_.max_accept_queue), options);
   Listener& listener = *listeners_.get(handle);
   listener.id = {SocketId::Kind::listener, handle.index, handle.generation};
+  if ((config_.fast_open & fast_open_bit::server) != 0 && (config_.fast_open & fast_open_bit::every_listener) != 0 &&
+      options.fast_open_queue == 0)
+    listener.options.fast_open_queue = static_cast<uint16_t>(std::min(listener.backlog, 65'535u));
   listener_table_.insert(local, handle);
   return listener.id;
 }
 
 void Tcp::set_backlog(SocketId id, uint32_t backlog) {
   if (Listener* listener = find_listener(id)) listener->backlog = std::min(backlog, config_.max_accept_queue);
+}
+
+void Tcp::set_fast_open_keys(SocketId id, const FastOpenKeys& keys) {
+  if (Listener* listener = find_listener(id)) listener->fast_open.keys = keys;
+}
+
+FastOpenKeys Tcp::fast_open_keys(SocketId id) const {
+  const Listener* listener = find_listener(id);
+  if (listener != nullptr && listener->fast_open.keys) return *listener->fast_open.keys;
+  return config_.fast_open_keys.value_or(fast_open_keys_);
+}
+
+std::optional<uint32_t> Tcp::syn_text_room(SocketId id) const {
+  const Connection* c = find(id);
+  return c == nullptr ? std::nullopt : c->syn_text_room();
 }
 
 Result<SocketId> Tcp::accept(SocketId id) {

@@ -7,6 +7,7 @@ namespace limpid {
 // and an error to tell.
 void Tcp::settle(Connection& c, Time now) {
   if (!c.released()) return;
+  if (c.fast_open_pending_) leave_fast_open(c, now);
   if (c.demux_.linked) {
     demux_.remove(c.demux_);
     env_.timers.remove(c.timer_);
@@ -104,7 +105,7 @@ void Tcp::arrives_in_time_wait(uint32_t index, const Delivery& d, const TcpHeade
     if (why != Rule::tcp_time_wait_syn && listener) {
       const Seq beyond{t.snd_nxt.value + 65'537};
       end_time_wait(t, why, now);
-      return arrives_at_listener(listener, d, h, text.length, now, beyond);
+      return arrives_at_listener(listener, d, h, std::move(text), now, beyond);
     }
   }
   if (outdated) {

@@ -36,7 +36,7 @@ Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tu
 }
 
 // RFC 9293 §3.10.1: <SEQ=ISS><CTL=SYN>, SND.UNA = ISS, SND.NXT = ISS+1, SYN-SENT.
-void Connection::open_actively(Seq iss, Time now) {
+void Connection::open_actively(Seq iss, SynText text, Time now) {
   iss_ = iss;
   opened_ = last_received_ = now;
   limits_.open(now);
@@ -45,7 +45,8 @@ void Connection::open_actively(Seq iss, Time now) {
       EventKind::tcp_connection_started, Rule::tcp_active_open, number_, now,
       {tuple().local.address.v4_bits(), tuple().remote.address.v4_bits(), tuple().local.port, tuple().remote.port});
   set_state(TcpEvent::active_open, Rule::tcp_active_open, now);
-  syn_due_ = true;
+  if (text == SynText::wanted) attempt_fast_open();
+  syn_due_ = !syn_held();
   output(now);
 }
 
@@ -70,6 +71,25 @@ void Connection::open_passively(const Handshake& h, Time now) {
   }
   if (h.rtt > Duration{}) rtt_.sample(h.rtt, now);
   state_ = TcpState::syn_received;  // born there: the half-open entry told of the change
+}
+
+// RFC 7413 §4.2.2: the SYN,ACK acknowledges the text too, and text of ours may follow it at once.
+void Connection::open_fast(const Handshake& h, Segment& syn, const std::optional<FastOpenOption>& answer, Time now) {
+  open_passively(h, now);
+  snd_.nxt = SeqPos{0};
+  opened_fast_ = true;
+  if (answer) {
+    fast_open_ = std::make_unique<FastOpenAttempt>();
+    fast_open_->option = answer;
+  }
+  rcv_.trim(syn);
+  syn_text_acked_ = syn.text.length > 0;
+  if (syn_text_acked_) {
+    expect_quick_acks(syn.text.length, now);
+    rcv_.take(syn);
+  }
+  syn_due_ = true;
+  output(now);
 }
 
 // The MSS of what we send, once the peer's is known (RFC 9293 §3.7.1).
@@ -97,6 +117,7 @@ void Connection::die(TcpEvent event, Error error, Rule why, Time now) {
   env_.tracer.emit(EventKind::tcp_connection_closed, why, number_, now,
                    {static_cast<uint32_t>(state_), static_cast<uint32_t>(error)});
   queue_.clear();
+  fast_open_.reset();
   syn_due_ = ack_now_ = probe_due_ = keepalive_due_ = false;
   raise(kReadable | kWritable | kError | kHangUp);
   mark_dirty();
@@ -138,8 +159,9 @@ void Connection::on_icmp_error(uint8_t type, uint8_t code, uint32_t mtu, SeqPos 
     }
   }
   if (!unreachable && type != 11 && type != 12) return;  // Source Quench and the like (RFC 6633)
-  // Hard only before synchronization (RFC 5927 §5.2), and never for Time Exceeded or Parameter Problem.
-  if (unreachable && !synchronized(state_)) {
+  // Hard only before synchronization (RFC 5927 §5.2), and never for Time Exceeded or Parameter Problem. One that was
+  // opened fast and has its user counts as synchronized, as on Linux.
+  if (unreachable && !synchronized(state_) && !(opened_fast_ && !waits_for_accept_)) {
     die(TcpEvent::abort, error, Rule::tcp_icmp_hard, now);
     return;
   }
@@ -171,6 +193,7 @@ TcpStatus Connection::status() const {
   s.receive_window_shift = agreed_.receive_shift;
   s.window_scaling = agreed_.window_scaling;
   s.limits = limits_.times();
+  s.syn_text_acked = syn_text_acked_;
   s.timestamps = agreed_.timestamps;
   s.sack = agreed_.sack;
   s.send_window = snd_.wnd;

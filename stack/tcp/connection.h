@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "stack/base/intrusive_list.h"
@@ -75,7 +76,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tuple, const Path& path, const TcpOptions& options);
 
   // --- opening ---
-  void open_actively(Seq iss, Time now);
+  void open_actively(Seq iss, SynText text, Time now);
   // From a half-open entry whose SYN,ACK was acknowledged: the handshake's results.
   struct Handshake {
     Seq iss;
@@ -87,6 +88,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     RecentTimestamp recent;
   };
   void open_passively(const Handshake& handshake, Time now);
+  // From a SYN whose text may be taken at once (RFC 7413 §4.2.2); `answer`: the Fast Open option of our SYN,ACK.
+  void open_fast(const Handshake& handshake, Segment& syn, const std::optional<FastOpenOption>& answer, Time now);
 
   // --- the world moves ---
   // The door: header numbers become positions.
@@ -105,6 +108,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void shutdown_receive(Time now);
   void close(Time now);  // the user lets go
   void abort(Rule why, Time now);
+  // How much text the SYN takes along that waits for it; none: no SYN waits.
+  std::optional<uint32_t> syn_text_room() const;
   void set_options(const TcpOptions& options, Time now);
   ReadyEvents readiness() const;
   // SO_ERROR: what ended the connection; or, while it lives, a hint that ICMP gave (RFC 9293 §3.9.1.8).
@@ -141,6 +146,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   const RecentTimestamp& recent_timestamp() const { return recent_; }
   uint8_t receive_shift() const { return agreed_.receive_shift; }
   bool owes_ack() const { return ack_now_; }
+  Error error() const { return error_; }
   uint8_t interface() const { return path_.interface; }
   size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }
   uint32_t in_flight() const { return recovery_.in_flight(mss_); }
@@ -148,11 +154,12 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   // What must always hold; null when it does.
   const char* broken_invariant(Time now) const;
 
-  DemuxEntry demux_;               // its place in the demux
-  TimerEntry timer_;               // its entry in the timer queue
-  PortHold port_;                  // how it holds its local port
-  Handle<Listener> listener_;      // whose accept queue it came through
-  bool waits_for_accept_ = false;  // in the queue of a listener: nobody is to be woken yet
+  DemuxEntry demux_;                // its place in the demux
+  TimerEntry timer_;                // its entry in the timer queue
+  PortHold port_;                   // how it holds its local port
+  Handle<Listener> listener_;       // whose accept queue it came through
+  bool waits_for_accept_ = false;   // in the queue of a listener: nobody is to be woken yet
+  bool fast_open_pending_ = false;  // the listener counts it among those whose handshake goes on
 
  private:
   // --- input.cc: RFC 9293 §3.10.7.3 and §3.10.7.4 in order ---
@@ -174,6 +181,14 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     keepalives_ = 0;
   }
   void drop(const Segment& s, Counter reason, Rule why, Time now);
+
+  // --- fast_open_client.cc: RFC 7413 §4.2 ---
+  void attempt_fast_open();
+  void release_syn(Time now);
+  bool carries_fast_open(const SegmentPlan& plan) const;
+  void remember_server(const Segment& syn_ack);
+  void conclude_fast_open(Time now);
+  bool syn_ack_is_old(const Segment& s, Time now) const;
 
   // --- text_input.cc: the seventh step ---
   Verdict take_text(Segment& s, Time now);
@@ -311,6 +326,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void trace_arrival(const Segment& s, Time now);
 
   SeqPos data_end() const { return SeqPos::from_stream(queue_.end()); }  // behind the last octet that the user gave us
+  // Text may go: both ends know both sequence numbers, or the SYN of this one was as good as a handshake (RFC 7413).
+  bool may_carry_text() const { return synchronized(state_) || (opened_fast_ && state_ == TcpState::syn_received); }
+  bool syn_held() const { return fast_open_ && fast_open_->held; }
   bool fin_sent() const { return snd_.nxt > data_end(); }
   bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
   // Twice the congestion window, so that the next one is there when an ACK opens it, as on Linux: in bounds, and not if
@@ -356,7 +374,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   LimitAccount limits_;
   std::unique_ptr<SendPace> pace_;  // with the first text
   std::unique_ptr<Traffic> traffic_;
-  SeqPos push_at_;  // the end of the last SEND behind which no more was promised: PSH is due there
+  SeqPos small_end_;                // of the last segment that was not full (Nagle)
+  SeqPos push_at_;                  // the end of the last SEND behind which no more was promised: PSH is due there
 
   uint32_t timestamp_offset_;   // of our clock on the wire
   RecentTimestamp recent_;      // TS.Recent (RFC 7323 §4.3)
@@ -375,6 +394,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint32_t keepalives_ = 0;      // keep-alive probes since the peer last answered
   Time stalled_since_ = kNever;  // when the oldest octet without answer was first sent (TCP_USER_TIMEOUT)
 
+  std::unique_ptr<FastOpenAttempt> fast_open_;  // until the other end has the text of the SYN, or never will
   SackReport sack_report_;
   Time last_text_{-1h};       // when text arrived last
   uint8_t quick_acks_ = 0;    // so many ACKs more go at once, without waiting for company
@@ -383,7 +403,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool attached_ = false;    // a user holds it, or it waits in an accept queue
   bool fin_queued_ = false;  // the user closed its direction
   bool receive_shut_ = false;
-  bool syn_due_ = false;  // SYN (or SYN,ACK) is to be sent (again)
+  bool opened_fast_ = false;     // passively, by a SYN with a good cookie
+  bool syn_text_acked_ = false;  // for TCP_INFO: the SYN's text was taken
+  bool syn_due_ = false;         // SYN (or SYN,ACK) is to be sent (again)
   bool ack_now_ = false;
   bool probe_due_ = false;
   bool tail_probe_due_ = false;

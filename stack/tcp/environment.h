@@ -10,6 +10,7 @@
 #include "stack/config.h"
 #include "stack/net/ip_layer.h"
 #include "stack/socket_id.h"
+#include "stack/tcp/fast_open.h"
 #include "stack/tcp/timestamps.h"
 
 namespace limpid {
@@ -44,6 +45,7 @@ struct TcpEnvironment {
   TimestampClock timestamps;
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs
+  FastOpenCache fast_open;                        // what servers we have spoken to gave us
   uint32_t next_connection_number = 1;            // in the trace
 };
 

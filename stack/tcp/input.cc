@@ -64,6 +64,10 @@ Verdict Connection::arrives_in_syn_sent(Segment& s, Time now) {
     drop(s, Counter::tcp_drop_bad_ack, Rule::tcp_bad_ack_reset, now);
     return s.has(tcp_flag::rst) ? Verdict::ignored : Verdict::bad_ack;
   }
+  if (acks && !s.has(tcp_flag::rst) && syn_ack_is_old(s, now)) {
+    drop(s, Counter::tcp_drop_bad_ack, Rule::tcp_bad_ack_reset, now);
+    return Verdict::bad_ack;
+  }
   // Second, the RST bit: only with an acceptable ACK (RFC 5961 §3.2 too).
   if (s.has(tcp_flag::rst)) {
     if (!acceptable_ack) return Verdict::ignored;
@@ -98,15 +102,21 @@ Verdict Connection::arrives_in_syn_sent(Segment& s, Time now) {
     return Verdict::taken;
   }
   const AckNews news = recovery_.read(ack_input(s, false, now), rtt_.min_rtt());
+  if (unsent() > 0) last_text_ = now;  // the user has something to say: no need of ACKs that carry none
   snd_.una = s.ack;
   syn_due_ = false;  // one may still wait for the device
+  queue_.consume_to(std::min(snd_.una, data_end()).stream());
   if (sample_rtt(news) > Duration{}) trace_metrics(Rule::tcp_rtt, now);
+  if (fast_open_) {
+    remember_server(s);
+    conclude_fast_open(now);
+  }
   if (timeouts_ > 0) {  // RFC 6298 §5.7, RFC 5681 §3.1
     rtt_.restart_after_syn_timeout();
     congestion_.on_syn_lost();
   }
   timeouts_ = 0;
-  stalled_since_ = kNever;
+  stalled_since_ = snd_.una < snd_.nxt ? now : kNever;
   cancel_timer(TcpTimer::rto, now);
   set_state(TcpEvent::rcv_syn_ack, Rule::tcp_syn_acked, now);
   want_ack(Rule::tcp_syn_acked);
@@ -174,9 +184,9 @@ Verdict Connection::check_reset(const Segment& s, Time now) {
     return Verdict::challenged;
   }
   env_.counters.add(Counter::tcp_resets_received);
-  // In SYN-RECEIVED (here always after an active OPEN) the connection was refused; in CLOSE-WAIT the user learns it as
-  // EPIPE on Linux.
-  Error error = state_ == TcpState::syn_received ? Error::refused : Error::reset;
+  // In SYN-RECEIVED after an active OPEN the connection was refused; in CLOSE-WAIT the user learns it as EPIPE on
+  // Linux.
+  Error error = state_ == TcpState::syn_received && !opened_fast_ ? Error::refused : Error::reset;
   if (state_ == TcpState::close_wait) error = Error::closing;
   die(TcpEvent::rcv_rst, error, Rule::tcp_reset_taken, now);
   return Verdict::reset_taken;
@@ -208,6 +218,7 @@ Verdict Connection::check_ack(const Segment& s, Time now) {
   hear_from_peer(now);
   note_timestamp(s, now);
   take_ack(s, is_duplicate_ack(s), now);
+  if (fast_open_) conclude_fast_open(now);
   return released() ? Verdict::taken : Verdict::next;
 }
 
@@ -221,6 +232,10 @@ Verdict Connection::ack_in_syn_received(const Segment& s, Time now) {
   snd_.max_wnd = std::max(snd_.max_wnd, snd_.wnd);
   snd_.wl1 = s.seq;
   snd_.wl2 = s.ack;
+  if (timeouts_ > 0) {  // RFC 6298 §5.7, RFC 5681 §3.1
+    rtt_.restart_after_syn_timeout();
+    congestion_.on_syn_lost();
+  }
   set_state(TcpEvent::rcv_ack_of_syn, Rule::tcp_established, now);
   raise(kConnected | kWritable);
   if (fin_queued_) set_state(TcpEvent::close, Rule::tcp_close, now);

@@ -8,15 +8,25 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "stack/base/slab.h"
+#include "stack/config.h"
 #include "stack/tcp/half_open.h"
 #include "stack/tcp/status.h"
 
 namespace limpid {
 
 class Connection;
+
+// SYNs with text whose handshake goes on, at one listener (RFC 7413 §5.1): bounded, since they cost a connection each.
+struct FastOpenQueue {
+  uint32_t pending = 0;
+  // Those that a RST ended hold their place for a while, or forged SYNs and RSTs in turn would find no bound.
+  std::deque<Time> reset_until;
+  std::optional<FastOpenKeys> keys;  // TCP_FASTOPEN_KEY
+};
 
 class Listener {
  public:
@@ -31,6 +41,7 @@ class Listener {
   IntrusiveList<HalfOpen> half_open;  // oldest first
   uint32_t half_open_count = 0;
   std::deque<Handle<Connection>> accept_queue;
+  FastOpenQueue fast_open;
 
   // As on Linux: a backlog of n lets n + 1 connections wait.
   bool accept_queue_full() const { return accept_queue.size() > backlog; }

@@ -17,8 +17,12 @@ TcpOptionSet Connection::syn_options(Time now) const {
 }
 
 TcpOptionSet Connection::options_of(const SegmentPlan& plan, Time now) const {
-  if (plan.kind == SegmentPlan::Kind::syn) return syn_options(now);
   TcpOptionSet o;
+  if (plan.kind == SegmentPlan::Kind::syn) {
+    o = syn_options(now);
+    if (carries_fast_open(plan)) o.fast_open = fast_open_->option;
+    return o;
+  }
   if (agreed_.timestamps) o.timestamps = our_timestamps(now);
   if (agreed_.sack && !sack_report_.empty() && plan.kind != SegmentPlan::Kind::reset) add_sack(o);
   return o;

@@ -30,7 +30,7 @@ void Connection::output(Time now) {
 SegmentPlan Connection::next_plan(Time now) {
   if (released()) return {};
   if (syn_due_) return plan_syn();
-  if (synchronized(state_)) {
+  if (may_carry_text()) {
     if (tail_probe_due_) {
       if (SegmentPlan p = plan_tail_probe()) return p;
     }
@@ -46,8 +46,15 @@ SegmentPlan Connection::next_plan(Time now) {
 }
 
 SegmentPlan Connection::plan_syn() const {
-  const Rule first = state_ == TcpState::syn_sent ? Rule::tcp_active_open : Rule::tcp_simultaneous_open;
-  return {.kind = SegmentPlan::Kind::syn, .seq = SeqPos{0}, .why = timeouts_ > 0 ? Rule::tcp_retransmit_syn : first};
+  Rule first = opened_fast_ ? Rule::tcp_fast_open : Rule::tcp_simultaneous_open;
+  if (state_ == TcpState::syn_sent) first = Rule::tcp_active_open;
+  SegmentPlan p{.kind = SegmentPlan::Kind::syn, .seq = SeqPos{0}, .why = first};
+  if (timeouts_ > 0) p.why = Rule::tcp_retransmit_syn;
+  if (state_ == TcpState::syn_sent && carries_fast_open(p)) {
+    p.length = fast_open_->text;
+    p.why = p.length > 0 ? Rule::tcp_fast_open_text : Rule::tcp_fast_open_request;
+  }
+  return p;
 }
 
 // What was sent before and is lost, in the order of sequence numbers, as congestion control permits (RFC 8985 §9.3):
@@ -98,7 +105,7 @@ SegmentPlan Connection::plan_tail_probe() const {
 // RFC 9293 §3.8.6.2.1: what is new, as far as the peer's window (usable) and the congestion window allow.
 SegmentPlan Connection::plan_new_data(Time now) {
   const auto unsent_bytes = static_cast<uint32_t>(unsent());
-  const bool fin_waits = fin_queued_ && !fin_sent();
+  const bool fin_waits = fin_queued_ && !fin_sent() && synchronized(state_);
   if (unsent_bytes == 0 && !fin_waits) return {};
   if (recovery_.next_to_resend(mss_)) return {};  // old bytes first
   if (held_back_by_pace()) return {};
@@ -106,8 +113,9 @@ SegmentPlan Connection::plan_new_data(Time now) {
   // RFC 5681 §4.1: after an idle time longer than the RTO the congestion window begins anew.
   if (snd_.una == snd_.nxt && snd_.nxt > SeqPos{1} && now - last_sent_ > rtt_.rto()) congestion_.on_idle();
 
-  const int64_t usable = std::max<int64_t>(0, snd_.una + snd_.wnd - snd_.nxt);
-  const uint32_t flying = in_flight();
+  // Ahead of the handshake's end the window counts from behind our SYN, whose octet is nothing that could congest.
+  const int64_t usable = std::max<int64_t>(0, std::max(snd_.una, SeqPos{1}) + snd_.wnd - snd_.nxt);
+  const uint32_t flying = in_flight() - (snd_.una == SeqPos{0} ? std::min(in_flight(), 1u) : 0);
   const uint32_t allowed = congestion_.cwnd() > flying ? congestion_.cwnd() - flying : 0;
 
   SegmentPlan p{.kind = SegmentPlan::Kind::data, .seq = snd_.nxt, .why = Rule::tcp_new_data};
@@ -139,13 +147,14 @@ Burst Connection::burst_with(uint32_t room) const {
                                   .least = env_.config.least_burst_segments})};
 }
 
-// Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if nothing
-// smaller is under way; or at least half the largest window that the peer ever offered; or it waited long enough.
+// Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if no other small
+// segment is under way (Appendix A.3, Minshall's variant, as on Linux); or at least half the largest window that the
+// peer ever offered; or it waited long enough.
 bool Connection::worth_sending(uint32_t length, uint32_t unsent_bytes, uint32_t usable) const {
   if (length == mss_ || override_due_) return true;
   const bool all = length == unsent_bytes;
   const bool corked = options_.cork || more_coming_;
-  const bool nagle_allows = options_.no_delay || snd_.una == snd_.nxt;
+  const bool nagle_allows = options_.no_delay || small_end_ <= snd_.una;
   if (all && !corked && (nagle_allows || snd_.up > snd_.nxt)) return true;
   return length == usable && usable >= std::max<uint32_t>(snd_.max_wnd / 2, 1) && !corked;
 }
@@ -192,7 +201,7 @@ TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window&
   if (plan.fin) h.flags |= tcp_flag::fin;
   if (plan.kind == SegmentPlan::Kind::reset) h.flags = static_cast<uint8_t>(h.flags | tcp_flag::rst);
   h.flags = static_cast<uint8_t>(h.flags | ecn_flags(plan));
-  if (snd_.up > plan.seq && plan.length > 0) {
+  if (snd_.up > plan.seq && plan.length > 0 && plan.kind != SegmentPlan::Kind::syn) {
     h.flags |= tcp_flag::urg;
     h.urgent_pointer = static_cast<uint16_t>(std::min<int64_t>(snd_.up - plan.seq, 65'535));
   }
@@ -203,13 +212,14 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   std::array<ByteSpan, 8> pieces;
   SegmentPlan p = plan;
   const TcpOptionSet options = options_of(p, now);
-  if (const uint32_t room = text_room(options); p.length > room) {  // SACK blocks go with it: the rest comes next
+  if (const uint32_t room = text_room(options);
+      p.length > room && p.kind != SegmentPlan::Kind::syn) {  // SACK blocks go with it: the rest comes next
     p.length = room;
     p.fin = p.push = false;
   }
   size_t count = 0;
   if (p.length > 0) {
-    const auto gathered = queue_.gather(p.seq.stream(), p.length, pieces);
+    const auto gathered = queue_.gather(p.text_begin().stream(), p.length, pieces);
     count = gathered.pieces;
     if (gathered.covered < p.length) {  // many tiny chunks: what fits goes now, the rest next
       p.length = static_cast<uint32_t>(gathered.covered);
@@ -266,6 +276,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
   switch (plan.kind) {
     case Kind::syn:
       syn_due_ = false;
+      if (carries_fast_open(plan)) fast_open_->text = plan.length;
       break;
     case Kind::resend:
       break;
@@ -280,6 +291,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       return;
     default:
       if (plan.length > 0) ecn_.told();
+      if (plan.length > 0 && plan.length < mss_) small_end_ = plan.text_begin() + plan.length;
       burst_.size = plan.burst;
       burst_.note_sent();
       override_due_ = false;
@@ -297,8 +309,14 @@ void Connection::note_sent(const SegmentPlan& plan, Time now) {
       stalled_since_ = now;
       congestion_.on_transmit_start(now);
     }
-    recovery_.sent(snd_.nxt, plan.end(), mss_, stamp, now);
-    if (plan.push && plan.seq + plan.length == push_at_) recovery_.pushed();
+    if (plan.kind == SegmentPlan::Kind::syn && plan.length > 0) {  // two, as Linux counts them: the SYN, and its text
+      recovery_.sent(snd_.nxt, plan.text_begin(), 1, stamp, now);
+      recovery_.sent(plan.text_begin(), plan.end(), plan.length, stamp, now);
+      recovery_.pushed();
+    } else {
+      recovery_.sent(snd_.nxt, plan.end(), mss_, stamp, now);
+      if (plan.push && plan.seq + plan.length == push_at_) recovery_.pushed();
+    }
     snd_.nxt = plan.end();
   } else {
     recovery_.resent(plan.seq, plan.end(), mss_, stamp, now);

@@ -51,7 +51,8 @@ void Connection::note_app_limit() {
 
 RateSample Connection::sample_rate(const AckNews& news, Time now) {
   if (!pace_ || news.delivered == 0) return {};
-  pace_->delivered_segments += news.delivered_segments;
+  const bool with_syn = news.advanced() && snd_.una == SeqPos{news.acked};  // of a connection that was opened fast
+  pace_->delivered_segments += news.delivered_segments - (with_syn ? 1 : 0);
   if (news.newest) return pace_->rate.on_ack(news.delivered, *news.newest, rtt_.min_rtt(), now);
   pace_->rate.on_delivered(news.delivered, now);
   return {};

@@ -20,8 +20,9 @@ uint16_t syn_window(const TcpOptions& options, const TcpConfig& config) {  // ne
 }  // namespace
 
 // RFC 9293 §3.10.7.2: first RST, second ACK, third SYN, fourth anything else.
-void Tcp::arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& h, uint32_t text_length,
-                              Time now, std::optional<Seq> isn) {
+void Tcp::arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& h, Slice text, Time now,
+                              std::optional<Seq> isn) {
+  const uint32_t text_length = text.length;
   const Listener& listener = *listeners_.get(handle);
   const FourTuple tuple{{d.destination, h.destination_port}, {d.source, h.source_port}};
   trace_arrival(tuple, h, text_length, 0, TcpState::listen, Seq{h.sequence}, Seq{h.acknowledgment}, 0, now);
@@ -36,12 +37,34 @@ void Tcp::arrives_at_listener(Handle<Listener> handle, const Delivery& d, const 
   if (listener.accept_queue_full()) return refuse(Counter::tcp_drop_accept_queue_full, Rule::tcp_accept_queue_full);
   const auto path = env_.ip.path(d.source, d.destination);
   if (!path) return refuse(Counter::tcp_drop_bad_address, Rule::tcp_address);
-  open_half(handle, tuple, *path, h, d.tos, isn.value_or(initial_sequence(tuple, now)), now);
+  Opening opening{.listener = handle,
+                  .tuple = tuple,
+                  .path = *path,
+                  .header = h,
+                  .tos = d.tos,
+                  .isn = isn.value_or(initial_sequence(tuple, now))};
+  if (may_open_fast(opening, text_length, now)) return open_fast(opening, std::move(text), now);
+  open_half(opening, now);
 }
 
-void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& h, uint8_t tos,
-                    Seq isn, Time now) {
-  Listener& listener = *listeners_.get(handle);
+// What the SYN and we have in common.
+Negotiated Tcp::agree(const Opening& opening) const {
+  const TcpOptions& options = listeners_.get(opening.listener)->options;
+  const TcpHeader& h = opening.header;
+  Negotiated agreed;
+  agreed.receive_shift = shift_for_buffer(receive_buffer(options, config_), config_);
+  agreed.advertised_mss = Negotiated::mss_to_advertise(opening.path.mtu, kHeaders, options.max_segment);
+  agreed.offer(config_);
+  agreed.read_peer_syn(h.options, config_);
+  // RFC 3168 §6.1.1; a SYN that is itself ECN-capable is none that the RFC knows of.
+  agreed.ecn = config_.ecn != EcnMode::off && Ecn::offered(h.flags) && (opening.tos & ecn_bits::mask) == 0;
+  return agreed;
+}
+
+void Tcp::open_half(const Opening& opening, Time now) {
+  const FourTuple& tuple = opening.tuple;
+  const TcpHeader& h = opening.header;
+  Listener& listener = *listeners_.get(opening.listener);
   if (listener.half_open_count >= config_.syn_queue) {  // RFC 4987 §3.2: recycle the oldest
     env_.counters.add(Counter::tcp_drop_syn_queue_full);
     drop_half_open(listener.half_open.front());
@@ -53,20 +76,14 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
   half.demux.index = id.index;
   half.timer.owner = id.index;
   half.timer.owner_kind = static_cast<uint8_t>(TimerOwner::half_open);
-  half.listener = handle;
-  half.path = path;
-  half.iss = isn;
+  half.listener = opening.listener;
+  half.path = opening.path;
+  half.iss = opening.isn;
   half.irs = Seq{h.sequence};
   half.number = env_.next_connection_number++;
   half.peer_window = h.window;
   half.first_sent = now;
-  const uint32_t buffer = receive_buffer(listener.options, config_);
-  half.agreed.receive_shift = shift_for_buffer(buffer, config_);
-  half.agreed.advertised_mss = Negotiated::mss_to_advertise(path.mtu, kHeaders, listener.options.max_segment);
-  half.agreed.offer(config_);
-  half.agreed.read_peer_syn(h.options, config_);
-  // RFC 3168 §6.1.1; a SYN that is itself ECN-capable is none that the RFC knows of.
-  half.agreed.ecn = config_.ecn != EcnMode::off && Ecn::offered(h.flags) && (tos & ecn_bits::mask) == 0;
+  half.agreed = agree(opening);
   if (half.agreed.timestamps) half.recent.take(h.options.timestamps->value, now);
   demux_.insert(half.demux);
   listener.half_open.push_back(half);
@@ -79,11 +96,11 @@ void Tcp::open_half(Handle<Listener> handle, const FourTuple& tuple, const Path&
                    {static_cast<uint32_t>(TcpState::listen), static_cast<uint32_t>(TcpState::syn_received)});
   env_.tracer.emit(EventKind::tcp_options_negotiated, Rule::tcp_options, half.number, now,
                    {half.agreed.peer_mss, half.agreed.receive_shift, half.agreed.send_shift, half.agreed.flags()});
-  send_syn_ack(half, now);
+  send_syn_ack(half, opening.fast_open, now);
 }
 
 // <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
-void Tcp::send_syn_ack(HalfOpen& half, Time now) {
+void Tcp::send_syn_ack(HalfOpen& half, const std::optional<FastOpenOption>& fast_open, Time now) {
   const Listener& listener = *listeners_.get(half.listener);
   Control c{.tuple = half.demux.tuple,
             .connection = half.number,
@@ -101,6 +118,7 @@ void Tcp::send_syn_ack(HalfOpen& half, Time now) {
   if (half.agreed.window_scaling) c.options.window_scale = half.agreed.receive_shift;
   c.options.sack_permitted = half.agreed.sack;
   c.options.timestamps = timestamps_of(half, now);
+  c.options.fast_open = fast_open;
   if (half.sent > 0) env_.counters.add(Counter::tcp_retransmits);
   const Duration wait = std::min(config_.initial_rto * (int64_t{1} << std::min(half.sent, 20u)), config_.maximum_rto);
   ++half.sent;
@@ -117,7 +135,7 @@ std::optional<TcpTimestamps> Tcp::timestamps_of(const HalfOpen& half, Time now) 
 void Tcp::on_half_open_timer(uint32_t index, Time now) {
   HalfOpen& half = *half_open_.at(index);
   if (half.sent > config_.syn_ack_retries) return drop_half_open(half);  // RFC 4987 §3.3
-  send_syn_ack(half, now);
+  send_syn_ack(half, {}, now);
 }
 
 void Tcp::drop_half_open(HalfOpen& half) {
@@ -181,7 +199,7 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, 
   if (seq == SeqPos{0} && h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::rst | tcp_flag::fin)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
     if (stamped) half.recent.take_if_newer(h.options.timestamps->value, now);
-    return send_syn_ack(half, now);
+    return send_syn_ack(half, {}, now);
   }
   if (seq < nxt || seq > nxt + syn_window(listeners_.get(half.listener)->options, config_)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
@@ -237,6 +255,19 @@ void Tcp::establish(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text,
   const auto handle = connections_.emplace(env_, half.number, half.demux.tuple, half.path, listener.options);
   drop_half_open(half);
 
+  Connection& c = adopt(handle, listener_handle);
+  c.open_passively(handshake, now);
+
+  Segment segment = c.unwrap_segment(h, std::move(text));
+  segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;
+  c.on_segment(segment, now);
+  env_.ready.raise(listener.id, kAcceptable | kReadable);
+  if (c.released()) settle(c, now);
+}
+
+// A new connection joins the listener's accept queue.
+Connection& Tcp::adopt(Handle<Connection> handle, Handle<Listener> listener_handle) {
+  Listener& listener = *listeners_.get(listener_handle);
   Connection& c = *connections_.get(handle);
   c.demux_.index = handle.index;
   c.timer_.owner = handle.index;
@@ -246,15 +277,9 @@ void Tcp::establish(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text,
   c.attach(id_of(handle));
   c.waits_for_accept_ = true;
   c.listener_ = listener_handle;
-  c.open_passively(handshake, now);
   env_.counters.add(Counter::tcp_passive_opens);
   listener.accept_queue.push_back(handle);
-
-  Segment segment = c.unwrap_segment(h, std::move(text));
-  segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;
-  c.on_segment(segment, now);
-  env_.ready.raise(listener.id, kAcceptable | kReadable);
-  if (c.released()) settle(c, now);
+  return c;
 }
 
 // RFC 9293 §3.10.4: the listener goes; half-open ones are forgotten, unaccepted ones reset.

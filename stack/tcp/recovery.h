@@ -92,6 +92,8 @@ class Recovery {
   // The path takes segments of `mss` only: what is in flight in larger ones is to be sent again, and the window stays.
   // How many bytes.
   uint32_t on_smaller_path(SeqPos nxt, uint32_t mss);
+  // The same of the text of our SYN: the server did not take it (RFC 7413 §4.2.1).
+  void on_syn_text_refused();
   // ECN: the window comes down, nothing is lost. False if it already does.
   bool enter_cwr(SeqPos nxt);
 

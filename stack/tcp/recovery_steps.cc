@@ -176,4 +176,8 @@ void Recovery::on_window_opened() {
   duplicates_ = 0;
 }
 
+void Recovery::on_syn_text_refused() {
+  if (board_) board_->mark_timed_out(kNever, Rule::tcp_fast_open_refused);
+}
+
 }  // namespace limpid

@@ -11,7 +11,7 @@ namespace limpid {
 struct SegmentPlan {
   enum class Kind : uint8_t {
     none,
-    syn,        // SYN, or SYN,ACK in a simultaneous open
+    syn,        // SYN, perhaps with text; or SYN,ACK in a simultaneous open, or of one that was opened fast
     data,       // text never sent before, perhaps with FIN
     resend,     // text (and FIN) sent before
     probe,      // one octet into a zero window
@@ -29,6 +29,7 @@ struct SegmentPlan {
   Rule why = Rule::none;
 
   explicit operator bool() const { return kind != Kind::none; }
+  SeqPos text_begin() const { return seq + (kind == Kind::syn ? 1 : 0); }
   SeqPos end() const { return seq + length + (fin ? 1 : 0) + (kind == Kind::syn ? 1 : 0); }
 };
 

@@ -37,16 +37,28 @@ struct TcpOptions {
   bool dont_fragment = true;       // IP_MTU_DISCOVER
   bool linger_reset = false;       // SO_LINGER {on, 0}: close sends RST
   bool urgent_inline = false;      // SO_OOBINLINE
-  uint8_t ttl = 0;                 // IP_TTL
-  uint8_t tos = 0;                 // IP_TOS
+  uint16_t fast_open_queue = 0;  // TCP_FASTOPEN: SYNs with text that a listener lets wait for their handshake; 0: none
+  bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: of both roles
+  uint8_t defer_accept = 0;          // TCP_DEFER_ACCEPT: SYN,ACKs to wait for text; 0: connections are accepted without
+  uint8_t ttl = 0;                   // IP_TTL
+  uint8_t tos = 0;                   // IP_TOS
   CongestionChoice congestion = CongestionChoice::unset;  // TCP_CONGESTION
   uint64_t max_pacing_rate = UINT64_MAX;                  // SO_MAX_PACING_RATE: bytes a second; UINT64_MAX: no bound
   ReusePolicy reuse;                                      // kept here so that accepted connections inherit it
 };
 
+// What an active OPEN does with its SYN (RFC 7413 §4.2.1).
+enum class SynText : uint8_t {
+  none,
+  // If the server's cookie is known, or none is needed, the SYN waits for the first SEND and takes its text along; else
+  // it goes at once and asks for one.
+  wanted,
+};
+
 struct TcpSendFlags {
   bool urgent = false;  // MSG_OOB: the last byte is urgent
   bool more = false;    // MSG_MORE: as cork, for this call
+  bool gather = false;  // a SYN that waits for text waits on: another piece of the same call follows
 };
 
 struct TcpReceiveFlags {
@@ -99,6 +111,7 @@ struct TcpStatus {
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
   LimitTimes limits;
+  bool syn_text_acked = false;  // the SYN carried text, and the other end took it (Fast Open)
   CaState congestion_state = CaState::open;
   uint32_t unacked_segments = 0;  // sent and not acknowledged
   uint32_t sacked_segments = 0;   // of these, SACKed; without SACK the duplicate ACKs

@@ -15,10 +15,12 @@ Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& t
            .challenge_acks = {config.challenge_acks_per_second},
            .timestamps = TimestampClock(rng.split("timestamps").key()),
            .dirty = {},
-           .blocked = {}},
+           .blocked = {},
+           .fast_open = {}},
       ports_({config.ephemeral_first, config.ephemeral_last}, rng.split("ports")),
       demux_(rng.split("demux").key()),
       isn_(rng.split("isn").key()),
+      fast_open_keys_{.primary = rng.split("fast open").key()},
       share_(rng.split("reuseport").key()) {}
 
 Tcp::~Tcp() = default;
@@ -63,7 +65,7 @@ void Tcp::receive(Delivery& d, Time now) {
     }
   }
   if (const auto listener = listener_table_.find(tuple.local, share_.hash(tuple))) {
-    return arrives_at_listener(listener, d, h, text.length, now);
+    return arrives_at_listener(listener, d, h, std::move(text), now);
   }
   trace_arrival(tuple, h, text.length, 0, TcpState::closed, Seq{h.sequence}, Seq{h.acknowledgment}, 0, now);
   answer_nobody(d, h, text.length, Rule::tcp_no_connection, now);
@@ -76,6 +78,7 @@ void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, uint8_t tos,
   const Verdict verdict = c.on_segment(segment, now);
   if (verdict == Verdict::bad_ack) refuse(c, h, Rule::tcp_bad_ack_reset, now);  // and the state stays
   if (verdict == Verdict::refused_text) refuse(c, h, Rule::tcp_text_refused, now);
+  if (c.fast_open_pending_ && c.state() != TcpState::syn_received) leave_fast_open(c, now);
   if (c.released()) settle(c, now);
 }
 

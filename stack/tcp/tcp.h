@@ -3,6 +3,7 @@
 //
 //   receive()  tcp.cc           demux -> connection | half-open | TIME-WAIT -> listener -> nobody (RST)
 //   passive_open.cc             LISTEN and SYN-RECEIVED: SYN queue and accept queue
+//   fast_open_server.cc         SYNs whose text is taken at once
 //   closing.cc                  what becomes of a connection that left the network; TIME-WAIT
 //   calls.cc                    the user calls, by SocketId
 #pragma once
@@ -16,6 +17,7 @@
 #include "stack/tcp/connection.h"
 #include "stack/tcp/demux.h"
 #include "stack/tcp/environment.h"
+#include "stack/tcp/fast_open.h"
 #include "stack/tcp/half_open.h"
 #include "stack/tcp/isn.h"
 #include "stack/tcp/listener.h"
@@ -40,9 +42,12 @@ class Tcp {
   Time next_deadline() const { return env_.timers.next_deadline(); }
 
   // --- user calls; documented in stack/stack.h ---
-  Result<SocketId> connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now);
+  Result<SocketId> connect(const Endpoint& remote, BindId bind, const TcpOptions& options, SynText text, Time now);
+  std::optional<uint32_t> syn_text_room(SocketId id) const;
   Result<SocketId> listen(BindId bind, uint32_t backlog, const TcpOptions& options);
   void set_backlog(SocketId listener, uint32_t backlog);
+  void set_fast_open_keys(SocketId listener, const FastOpenKeys& keys);
+  FastOpenKeys fast_open_keys(SocketId listener) const;
   Result<SocketId> accept(SocketId listener);
   void put_back(SocketId listener, SocketId connection);
   Result<size_t> send(SocketId id, ByteSpan bytes, TcpSendFlags flags, Time now);
@@ -98,11 +103,22 @@ class Tcp {
 
   // --- passive_open.cc ---
   // `isn`: the initial sequence number, when an old connection in TIME-WAIT wants it beyond its own.
-  void arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& header, uint32_t text_length,
-                           Time now, std::optional<Seq> isn = {});
-  void open_half(Handle<Listener> handle, const FourTuple& tuple, const Path& path, const TcpHeader& header,
-                 uint8_t tos, Seq isn, Time now);
-  void send_syn_ack(HalfOpen& half, Time now);
+  void arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& header, Slice text, Time now,
+                           std::optional<Seq> isn = {});
+  // A SYN that a listener takes, and how we are to answer it.
+  struct Opening {
+    Handle<Listener> listener;
+    FourTuple tuple;
+    Path path;
+    const TcpHeader& header;
+    uint8_t tos = 0;
+    Seq isn;
+    std::optional<FastOpenOption> fast_open{};  // of our SYN,ACK
+  };
+  Negotiated agree(const Opening& opening) const;
+  void open_half(const Opening& opening, Time now);
+  void send_syn_ack(HalfOpen& half, const std::optional<FastOpenOption>& fast_open, Time now);
+  Connection& adopt(Handle<Connection> handle, Handle<Listener> listener);
   std::optional<TcpTimestamps> timestamps_of(const HalfOpen& half, Time now) const;
   void arrives_at_half_open(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
   void establish(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
@@ -111,6 +127,14 @@ class Tcp {
   void reset_half_open(HalfOpen& half, Time now);
   void challenge_half_open(const HalfOpen& half, Rule why, Time now);
   void close_listener(Handle<Listener> handle, Time now);
+
+  // --- fast_open_server.cc: RFC 7413 §4.2.2 ---
+  // Whether the text of this SYN may be taken at once; and what our SYN,ACK says of cookies, in `opening`.
+  bool may_open_fast(Opening& opening, uint32_t text_length, Time now);
+  bool check_cookie(const Listener& listener, Opening& opening);
+  bool fast_open_has_room(Listener& listener, Time now);
+  void open_fast(const Opening& opening, Slice text, Time now);
+  void leave_fast_open(Connection& c, Time now);
 
   // --- closing.cc ---
   void settle(Connection& c, Time now);  // if it has left the network, take it off
@@ -135,7 +159,8 @@ class Tcp {
   PortTable ports_;
   Demux demux_;
   IsnGenerator isn_;
-  TupleHash share_;  // picks among listeners that share a port
+  FastOpenKeys fast_open_keys_;  // unless the configuration or a listener has its own
+  TupleHash share_;              // picks among listeners that share a port
   ListenerTable listener_table_;
   Slab<Connection> connections_;
   Slab<HalfOpen> half_open_;

@@ -51,7 +51,8 @@ void Connection::on_timer(Time now) {
 // RFC 9293 §3.8.3: R2 is a count of expiries, its own for SYNs and for connections that nobody holds any more.
 uint32_t Connection::retry_limit() const {
   if (state_ == TcpState::syn_sent) return options_.syn_retries;
-  if (state_ == TcpState::syn_received) return env_.config.syn_ack_retries;
+  // One more for one that was opened fast, as on Linux: its user may have answered already.
+  if (state_ == TcpState::syn_received) return env_.config.syn_ack_retries + (opened_fast_ ? 1 : 0);
   return attached_ ? env_.config.retries_r2 : std::min(env_.config.retries_r2, env_.config.orphan_retries);
 }
 

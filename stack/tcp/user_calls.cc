@@ -34,6 +34,7 @@ Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   }
   more_coming_ = flags.more;
   if (!flags.more) push_at_ = data_end();
+  if (syn_held() && !flags.gather) release_syn(now);
   if (flags.urgent && taken > 0) snd_.up = data_end();
   output(now);
   return taken;
@@ -151,7 +152,8 @@ ReadyEvents Connection::readiness() const {
   unsigned r = 0;
   const bool ended = rcv_.fin_reached() || receive_shut_;
   if (rcv_.readable() >= options_.receive_low_water || ended || released() || error_ != Error::none) r |= kReadable;
-  const bool connecting = state_ == TcpState::syn_sent || state_ == TcpState::syn_received;
+  const bool connecting =
+      !may_carry_text() && (state_ == TcpState::syn_sent || state_ == TcpState::syn_received) && !syn_held();
   if (released() || fin_queued_ || (!connecting && has_room())) r |= kWritable;
   if (synchronized(state_)) r |= kConnected;
   if (rcv_.fin_reached() || state_ == TcpState::closed) r |= kPeerFin;

@@ -64,6 +64,9 @@ void add_tcp_option(std::string& line, uint8_t kind, ByteSpan value, const Seque
     line += "sackOK";
   } else if (kind == 5 && !value.empty() && value.size() % 8 == 0) {
     add_sack(line, value, base.acknowledgment);
+  } else if (kind == 34 && value.size() % 2 == 0) {
+    line += value.empty() ? "tfo cookiereq" : "tfo cookie ";
+    for (size_t i = 0; i < value.size(); ++i) add(line, "{:02x}", load8(value, i));
   } else if (kind == 8 && value.size() == 8) {
     add(line, "TS val {} ecr {}", load32(value, 0), load32(value, 4));
   } else {

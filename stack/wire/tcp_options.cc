@@ -6,6 +6,8 @@ namespace limpid {
 namespace {
 
 constexpr uint8_t kEndOfList = 0, kNop = 1, kMss = 2, kWindowScale = 3, kSackPermitted = 4, kSack = 5, kTimestamps = 8;
+constexpr uint8_t kFastOpen = 34, kExperimental = 254;  // RFC 7413 §4.1.1; RFC 6994 §3
+constexpr uint16_t kFastOpenMagic = 0xf989;
 constexpr uint8_t kMaxWindowScale = 14;
 
 // How many SACK blocks leave: those that fit behind the `used` bytes of the other options, so that every value can be
@@ -15,8 +17,11 @@ size_t sack_blocks_that_fit(uint8_t wanted, size_t used) {
   return std::min({size_t{wanted}, TcpOptionSet::kMaxSackBlocks, (TcpOptionSet::kMaxSize - used - 4) / 8});
 }
 
+size_t unpadded(const FastOpenOption& f) { return (f.experimental ? 4u : 2u) + f.length; }
+
 size_t size_without_sack(const TcpOptionSet& o) {
   size_t n = o.mss ? 4 : 0;
+  if (o.fast_open) n += (unpadded(*o.fast_open) + 3) / 4 * 4;
   if (o.timestamps) n += 12;  // SACK-permitted takes the place of its two NOPs
   if (o.sack_permitted && !o.timestamps) n += 4;
   if (o.window_scale) n += 4;
@@ -27,6 +32,19 @@ void parse_sack(TcpOptionSet& o, ByteSpan value) {
   if (value.empty() || value.size() % 8 != 0) return;
   o.sack_count = static_cast<uint8_t>(std::min(value.size() / 8, TcpOptionSet::kMaxSackBlocks));
   for (size_t i = 0; i < o.sack_count; ++i) o.sack[i] = {load32(value, 8 * i), load32(value, 8 * i + 4)};
+}
+
+// RFC 7413 §4.1.1: 4 to 16 octets, an even number of them, or none. An odd one is not seen at all, and of several the
+// last one counts, as on Linux.
+void parse_fast_open(TcpOptionSet& o, ByteSpan cookie, bool experimental) {
+  if (cookie.size() % 2 != 0) return;
+  o.fast_open.reset();
+  if (!cookie.empty() && (cookie.size() < FastOpenOption::kMinCookie || cookie.size() > FastOpenOption::kMaxCookie))
+    return;
+  FastOpenOption& f = o.fast_open.emplace();
+  f.experimental = experimental;
+  f.length = static_cast<uint8_t>(cookie.size());
+  for (size_t i = 0; i < cookie.size(); ++i) f.cookie[i] = load8(cookie, i);
 }
 
 // One option with its length octet. A known kind of another length than its own is skipped like an unknown one.
@@ -41,6 +59,10 @@ void parse_option(TcpOptionSet& o, uint8_t kind, ByteSpan value) {
     o.timestamps = TcpTimestamps{load32(value, 0), load32(value, 4)};
   } else if (kind == kSack) {
     parse_sack(o, value);
+  } else if (kind == kFastOpen) {
+    parse_fast_open(o, value, false);
+  } else if (kind == kExperimental && value.size() >= 2 && load16(value, 0) == kFastOpenMagic) {
+    parse_fast_open(o, value.subspan(2), true);
   }
 }
 
@@ -122,6 +144,12 @@ void TcpOptionSet::write(MutableByteSpan out) const {
     w.u8(kNop);
     w.option(kWindowScale, 3);
     w.u8(*window_scale);
+  }
+  if (fast_open) {
+    w.option(fast_open->experimental ? kExperimental : kFastOpen, unpadded(*fast_open));
+    if (fast_open->experimental) w.u16(kFastOpenMagic);
+    for (size_t i = 0; i < fast_open->length; ++i) w.u8(fast_open->cookie[i]);
+    if (unpadded(*fast_open) % 4 != 0) w.two_nops();
   }
   const size_t blocks = sack_blocks_that_fit(sack_count, size_without_sack(*this));
   if (blocks == 0) return;

@@ -4,6 +4,7 @@
 // the header's end) ends the walk with `malformed` set and what was understood before it kept, as Linux does.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,18 @@ struct SackBlock {
   friend bool operator==(const SackBlock&, const SackBlock&) = default;
 };
 
+// The Fast Open option of a SYN or SYN,ACK (RFC 7413 §4.1.1). Without a cookie it asks for one.
+struct FastOpenOption {
+  static constexpr size_t kMinCookie = 4, kMaxCookie = 16;
+  std::array<uint8_t, kMaxCookie> cookie{};
+  uint8_t length = 0;         // of the cookie, even
+  bool experimental = false;  // kind 254 with the magic number 0xf989 (RFC 6994), as before there was a kind for it
+  friend bool operator==(const FastOpenOption&, const FastOpenOption&) = default;
+  bool same_cookie(const FastOpenOption& o) const {
+    return length == o.length && std::equal(cookie.begin(), cookie.begin() + length, o.cookie.begin());
+  }
+};
+
 struct TcpOptionSet {
   static constexpr size_t kMaxSize = 40;
   static constexpr size_t kMaxSackBlocks = 4;
@@ -34,12 +47,13 @@ struct TcpOptionSet {
   std::optional<TcpTimestamps> timestamps;
   std::array<SackBlock, kMaxSackBlocks> sack{};
   uint8_t sack_count = 0;
-  bool malformed = false;  // set by parse() only
+  std::optional<FastOpenOption> fast_open;  // means something on a SYN or SYN,ACK only
+  bool malformed = false;                   // set by parse() only
 
   static TcpOptionSet parse(ByteSpan options);
   // Bytes of the encoded options, a multiple of four. Layout as Linux: mss, [sackOK,] [TS,] [nop,wscale], padded with
-  // NOPs in front; "mss 1460,sackOK,TS,nop,wscale 8" / "mss 1460,nop,nop,sackOK,nop,wscale 8" / "nop,nop,TS" /
-  // "nop,nop,sack".
+  // NOPs in front, a Fast Open option behind; "mss 1460,sackOK,TS,nop,wscale 8" / "mss 1460,nop,nop,sackOK,nop,wscale
+  // 8" / "nop,nop,TS" / "nop,nop,sack".
   size_t size() const;
   void write(MutableByteSpan out) const;  // exactly size() bytes
 

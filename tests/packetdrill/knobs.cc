@@ -1,6 +1,8 @@
 #include "tests/packetdrill/knobs.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
@@ -34,6 +36,23 @@ EcnMode ecn_mode(int64_t value) {
   return value == 1 ? EcnMode::on : EcnMode::passive;
 }
 
+// "a0bf63f7-ed803d81-cd641d30-cebc4a90", perhaps a second one behind a comma: words of four octets, the least
+// significant one first.
+std::optional<SipKey> fast_open_key(const std::string& text) {
+  std::array<unsigned, 4> words{};
+  if (std::sscanf(text.c_str(), "%x-%x-%x-%x", &words[0], &words[1], &words[2], &words[3]) != 4) return std::nullopt;
+  const auto both = [&](size_t i) { return uint64_t{words[i + 1]} << 32 | words[i]; };
+  return SipKey{.k0 = both(0), .k1 = both(2)};
+}
+
+std::optional<FastOpenKeys> fast_open_keys(const std::string& text) {
+  const auto primary = fast_open_key(text);
+  if (!primary) return std::nullopt;
+  const size_t comma = text.find(',');
+  return FastOpenKeys{.primary = *primary,
+                      .backup = comma == std::string::npos ? std::nullopt : fast_open_key(text.substr(comma + 1))};
+}
+
 }  // namespace
 
 void read_knobs(TcpConfig& config, const std::string& folder) {
@@ -64,6 +83,10 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   if (std::getenv("LIMPID_PACKETDRILL_FQ") != nullptr) config.pacing = true;
   if (const auto mode = value("tcp_mtu_probing")) config.find_black_holes = *mode != 0;
   if (const auto n = value("tcp_base_mss")) config.base_mss = static_cast<uint16_t>(*n);
+  if (const auto bits = value("tcp_fastopen")) config.fast_open = static_cast<uint32_t>(*bits);
+  if (const auto keys = fast_open_keys(word(folder + "/tcp_fastopen_key"))) config.fast_open_keys = keys;
+  if (const auto n = value("tcp_syncookies"))
+    config.syn_cookies = static_cast<SynCookies>(std::clamp<int64_t>(*n, 0, 2));
   if (const auto n = value("tcp_syn_retries")) config.syn_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_synack_retries")) config.syn_ack_retries = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_retries2")) config.retries_r2 = static_cast<uint32_t>(*n);

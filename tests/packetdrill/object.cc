@@ -32,11 +32,23 @@ auto on_descriptor(void* userdata, int number, Arguments... arguments) {
   return kOurs(ours, arguments...);
 }
 
-int do_socket(void* userdata, int domain, int type, int protocol) {
-  Drill& drill = drill_of(userdata);
+// Scripts turn them between two calls.
+void heed_knobs(Drill& drill) {
   Config config = drill.host.config();
   read_knobs(config.tcp);
   drill.host.configure(config);
+}
+
+// A call on one descriptor that knobs may have changed.
+template <auto kOurs, auto kKernels, class... Arguments>
+auto on_descriptor_with_knobs(void* userdata, int number, Arguments... arguments) {
+  heed_knobs(drill_of(userdata));
+  return on_descriptor<kOurs, kKernels, Arguments...>(userdata, number, arguments...);
+}
+
+int do_socket(void* userdata, int domain, int type, int protocol) {
+  Drill& drill = drill_of(userdata);
+  heed_knobs(drill);
   const DrillCall call(drill);
   const int ours = lp_socket(domain, type, protocol);
   return ours < 0 ? -1 : drill.descriptors.enter(ours);
@@ -184,9 +196,9 @@ void fill_device(packetdrill_interface& table) {
 void fill_calls(packetdrill_interface& table) {
   table.socket = do_socket;
   table.bind = do_bind;
-  table.listen = on_descriptor<lp_listen, ::listen>;
+  table.listen = on_descriptor_with_knobs<lp_listen, ::listen>;
   table.accept = do_accept;
-  table.connect = on_descriptor<lp_connect, ::connect>;
+  table.connect = on_descriptor_with_knobs<lp_connect, ::connect>;
   table.read = on_descriptor<lp_read, ::read>;
   table.readv = on_descriptor<lp_readv, ::readv>;
   table.recv = on_descriptor<lp_recv, ::recv>;
@@ -195,14 +207,14 @@ void fill_calls(packetdrill_interface& table) {
   table.write = on_descriptor<lp_write, ::write>;
   table.writev = on_descriptor<lp_writev, ::writev>;
   table.send = on_descriptor<lp_send, ::send>;
-  table.sendto = on_descriptor<lp_sendto, ::sendto>;
-  table.sendmsg = on_descriptor<lp_sendmsg, ::sendmsg>;
+  table.sendto = on_descriptor_with_knobs<lp_sendto, ::sendto>;
+  table.sendmsg = on_descriptor_with_knobs<lp_sendmsg, ::sendmsg>;
   table.fcntl = do_fcntl;
   table.ioctl = do_ioctl;
   table.close = do_close;
   table.shutdown = on_descriptor<lp_shutdown, ::shutdown>;
   table.getsockopt = on_descriptor<lp_getsockopt, ::getsockopt>;
-  table.setsockopt = on_descriptor<lp_setsockopt, ::setsockopt>;
+  table.setsockopt = on_descriptor_with_knobs<lp_setsockopt, ::setsockopt>;
   table.poll = do_poll;
   table.epoll_create = do_epoll_create;
   table.epoll_ctl = do_epoll_ctl;

@@ -48,7 +48,9 @@ def command_for(script, options):
     defines = [part for name, value in DEFINES.items() for part in ("-D", f"{name}={value}")]
     # A queueing discipline is no sysctl, and not every kernel has this one: the object is told.
     paced = ["LIMPID_PACKETDRILL_FQ=1"] if re.search(r"tc qdisc .*\bfq\b", script.read_text()) else []
-    inside = ["env", *paced, f"LD_PRELOAD={options.object}", options.packetdrill, "--send_omit_free", *ADDRESSES, *defines,
+    named = set(re.findall(r"^--(\w+)=", script.read_text(encoding="utf-8", errors="replace"), re.M))
+    addresses = [word for word in ADDRESSES if word[2:].split("=")[0] not in named]  # the script's own come first
+    inside = ["env", *paced, f"LD_PRELOAD={options.object}", options.packetdrill, "--send_omit_free", *addresses, *defines,
               f"--tolerance_usecs={options.tolerance_usecs}", f"--so_filename={options.object}", script.name]
     return ["unshare", "-n", "sh", "-c", NAMESPACE, "sh", *inside]
 

@@ -10,6 +10,10 @@ constexpr uint64_t kSeed = 1;
 constexpr Time kStart{1000s};  // any time but zero, which stands for "never happened" in some records
 
 // A released thread that neither reports nor waits again would hold the clock for ever; a real second is a long time.
+// What a released thread does behind its call (it notes the result) takes packetdrill's lock, which is not fair: while
+// its main thread only looks at the clock, the other one may never come by.
+constexpr auto kPause = std::chrono::microseconds(500);
+
 constexpr auto kPatience = std::chrono::seconds(1);
 
 thread_local bool t_awake = false;
@@ -60,6 +64,11 @@ VirtualHost::Sent VirtualHost::next_sent() {
 
 void VirtualHost::advance(Duration by) {
   Guard guard(mutex_);
+  if (std::exchange(released_any_, false)) {
+    guard.unlock();
+    std::this_thread::sleep_for(kPause);
+    guard.lock();
+  }
   advance_to(guard, now_ + by);
 }
 
@@ -94,7 +103,7 @@ void VirtualHost::settle(Guard& guard) {
   for (;;) {
     for (Sleeper* sleeper : sleepers_) {
       if (sleeper->released || !can_go_on(*sleeper)) continue;
-      sleeper->released = true;
+      sleeper->released = released_any_ = true;
       ++awake_;
     }
     if (awake_ == 0) return;

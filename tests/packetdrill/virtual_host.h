@@ -86,7 +86,8 @@ class VirtualHost final : public World, public Machine, private LinkPort, privat
   ReadySink* sink_ = nullptr;
   std::deque<Sent> sent_;
   std::vector<Sleeper*> sleepers_;
-  int awake_ = 0;  // threads that were released and have not reported
+  bool released_any_ = false;  // since the driver's last pause
+  int awake_ = 0;              // threads that were released and have not reported
   std::atomic<int> stops_{0};
   Stack stack_;
   InterfaceId interface_ = 0;

@@ -99,6 +99,15 @@ TcpTimestamps& stamps(PeerWords& w) {
   return t ? *t : t.emplace();
 }
 
+// "0011aabb", or "request".
+FastOpenOption fast_open_of(const std::string& hex) {
+  FastOpenOption option;
+  if (hex == "request") return option;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    option.cookie.at(option.length++) = static_cast<uint8_t>(std::stoul(hex.substr(i, 2), nullptr, 16));
+  return option;
+}
+
 // "1001:2001 3001:4001" up to the end of the words.
 void parse_sack(std::istream& in, TcpOptionSet& o, uint32_t our_isn) {
   int64_t left = 0;
@@ -121,7 +130,8 @@ PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_
   w.header.flags = flag_bits(flags);
   w.header.sequence = peer_isn + static_cast<uint32_t>(from);
   w.header.window = 65535;
-  w.text = pattern(static_cast<uint64_t>(from - 1), length);
+  const bool behind_syn = (w.header.flags & tcp_flag::syn) != 0;
+  w.text = pattern(static_cast<uint64_t>(behind_syn ? from : from - 1), length);
   while (in >> word) {
     int64_t n = 0;
     if (word == "ack")
@@ -140,6 +150,8 @@ PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_
       in >> n, stamps(w).value = static_cast<uint32_t>(n);
     else if (word == "ecr")
       in >> n, stamps(w).echo = our_clock + static_cast<uint32_t>(n);
+    else if (word == "fo")
+      in >> word, w.header.options.fast_open = fast_open_of(word);
     else if (word == "sack")
       parse_sack(in, w.header.options, our_isn);
     else if (word == "ect0" || word == "ce")

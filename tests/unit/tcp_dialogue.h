@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "stack/stack.h"
+#include "stack/tcp/fast_open.h"
 #include "stack/wire/ipv4.h"
 #include "stack/wire/tcp.h"
 
@@ -57,8 +58,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
 
   // --- the peer ---
   // "flags from:to(length) [ack n] [win n] [mss n] [wscale n] [urg n] [ce] [ect0] [sackOK] [ts n] [ecr n]
-  // [bad-checksum] [sack from:to …]". The text is a pattern. "ts" is as on the wire, "ecr" a time of ours in
-  // milliseconds.
+  // [bad-checksum] [fo cookie-in-hex|request] [sack from:to …]". The text is a pattern. "ts" is as on the wire, "ecr" a
+  // time of ours in milliseconds.
   void peer(const std::string& segment);  // and flushes, as a batch of one
   void peer_batch(const std::vector<std::string>& segments);
   void peer_header(TcpHeader header, ByteSpan text = {});  // any header at all, sequence numbers as on the wire

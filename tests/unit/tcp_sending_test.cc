@@ -229,8 +229,22 @@ TEST(TcpBurst, HalfTheWindowAtMost) {
 TEST(TcpBurst, ALoneFullSegmentInMidStreamGoesWithout) {
   TcpDialogue t;
   const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
-  t.send(id, 1500);  // the rest waits (Nagle)
+  t.send(id, 1500, {.more = true});  // the rest waits
   EXPECT_EQ(pushes_of(t), ".");
+}
+
+// Minshall's variant of Nagle, as on Linux.
+// req: 9293-A.3-a
+TEST(TcpNagle, OnlyASmallSegmentHoldsBackTheNextSmallOne) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000");
+  t.send(id, 1500);
+  t.expect(". 1:1001(1000) ack 1");
+  t.expect("P. 1001:1501(500) ack 1");
+  t.send(id, 100);
+  t.expect_nothing();
+  t.peer(". 1:1(0) ack 1501");
+  t.expect("P. 1501:1601(100) ack 1");
 }
 
 // As on Linux: MSG_MORE holds until something is acknowledged, and promises that this is not the end.
