@@ -31,7 +31,7 @@ class Rack {
   Duration reordering_window(const Situation& s, const RttEstimator& rtt) const;
 
   // Step 5 applies these: what was sent before (sent, end) and at least rtt() + window ago is lost.
-  bool delivered_any() const { return sent_ != Time{}; }
+  bool delivered_any() const { return end_ != SeqPos{}; }  // not by the time: at 0 the first text may go
   Time sent() const { return sent_; }
   SeqPos end() const { return end_; }
   Duration rtt() const { return rtt_; }
