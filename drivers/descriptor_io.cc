@@ -20,11 +20,12 @@ void ErrorLog::report(const char* what, int error, const char* consequence) {
   log_(fmt::format("{}: {}: {}; {} (said once, then only counted)", device_, what, errno_text(error), consequence));
 }
 
-std::vector<iovec>& GatherList::pieces(const TxFrame& frame) {
+std::vector<iovec>& GatherList::pieces(ByteSpan header, const TxFrame& frame) {
   const auto add = [this](ByteSpan bytes) {
     if (!bytes.empty()) pieces_.push_back({const_cast<std::byte*>(bytes.data()), bytes.size()});
   };
   pieces_.clear();
+  add(header);
   add(frame.head);
   const bool fits = frame.body.size() < kMaxPieces;
   if (fits) {

@@ -24,6 +24,7 @@ struct DeviceCounters {
   std::atomic<uint64_t> refused{0};           // no room for the moment: the stack will try again
   std::atomic<uint64_t> oversize{0};          // came in larger than a frame holds: dropped whole, never cut
   std::atomic<uint64_t> partial_checksum{0};  // came in with its checksum left to hardware that does not exist
+  std::atomic<uint64_t> bad_offload{0};       // came in with a virtio-net header that contradicts its frame
   std::atomic<uint64_t> receive_errors{0};
   std::atomic<uint64_t> transmit_errors{0};  // frames lost to an error of the device
 };
@@ -42,11 +43,11 @@ class ErrorLog {
   std::array<std::atomic<bool>, kErrors> seen_{};
 };
 
-// The pieces of a frame as the kernel wants them for one writev. Reused from frame to frame; used under the stack's
-// lock.
+// The pieces of a frame as the kernel wants them for one writev, behind the driver's own header if it has one. Reused
+// from frame to frame; used under the stack's lock.
 class GatherList {
  public:
-  std::vector<iovec>& pieces(const TxFrame& frame);
+  std::vector<iovec>& pieces(ByteSpan header, const TxFrame& frame);
 
  private:
   static constexpr size_t kMaxPieces = 1024;  // IOV_MAX: past it the tail is copied together

@@ -16,11 +16,11 @@
 namespace limpid {
 
 struct Capabilities {
-  std::string name;          // "tun0", "veth", "sim"
-  bool ethernet = false;     // frames carry an Ethernet header (TAP, AF_PACKET); otherwise they begin with IP (TUN)
-  uint32_t mtu = 1500;       // largest IP datagram
-  MacAddress mac;            // our link address on Ethernet
-  bool vnet_header = false;  // frames come and go with a virtio-net header (checksum and segmentation offload)
+  std::string name;       // "tun0", "veth", "sim"
+  bool ethernet = false;  // frames carry an Ethernet header (TAP, AF_PACKET); otherwise they begin with IP (TUN)
+  uint32_t mtu = 1500;    // largest IP datagram
+  MacAddress mac;         // our link address on Ethernet
+  bool offloads = false;  // checksums and segmentation may be left undone, in both directions (frame_offload.h)
   uint16_t queues = 1;
 };
 

@@ -140,7 +140,7 @@ bool PacketDevice::accept_frame(size_t index, Frame& frame) {
 }
 
 Transmit PacketDevice::transmit(const TxFrame& frame, Time) {
-  std::vector<iovec>& pieces = gather_.pieces(frame);
+  std::vector<iovec>& pieces = gather_.pieces({}, frame);
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "stack/wire/super_segment.h"
+
 namespace limpid {
 
 namespace {
@@ -35,6 +37,7 @@ class SimLink::Wire {
   }
 
   Transmit transmit(const TxFrame& frame, Time now);
+  Transmit transmit_packet(const TxFrame& frame, Time now);
   // The next frame that has arrived is copied into `into`; false when none has.
   bool receive(Frame& into, Time now);
   Time next_arrival() const { return under_way_.empty() ? kNever : under_way_.begin()->first; }
@@ -157,7 +160,23 @@ void SimLink::Wire::corrupt(std::vector<std::byte>& bytes, SimIncident incident,
   link_.report(incident, now);
 }
 
+// Of a super-segment each packet has a fate of its own. Once the first is taken the others are, or are lost: the sender
+// cannot be told of a part.
 Transmit SimLink::Wire::transmit(const TxFrame& frame, Time now) {
+  if (!frame.offload.checksum_open) return transmit_packet(frame, now);
+  bool first = true;
+  Transmit answer = Transmit::taken;
+  cut_super_segment(frame.head, link_.config_.ethernet ? kEthernetHeader : 0, frame.body, frame.offload,
+                    [&](ByteSpan head, std::span<const ByteSpan> body) {
+                      const Transmit one = transmit_packet({.head = head, .body = body, .event = frame.event}, now);
+                      if (first) answer = one;
+                      first = false;
+                      return one == Transmit::taken;
+                    });
+  return answer;
+}
+
+Transmit SimLink::Wire::transmit_packet(const TxFrame& frame, Time now) {
   drain_queue(now);
   const uint32_t size = static_cast<uint32_t>(frame.size());
   const bool room = has_room(size);
@@ -251,7 +270,8 @@ class SimLink::End final : public Device {
     return {.name = link_.config_.name,
             .ethernet = link_.config_.ethernet,
             .mtu = link_.config_.mtu,
-            .mac = mac_of(which_)};
+            .mac = mac_of(which_),
+            .offloads = link_.config_.offloads};
   }
 
  private:

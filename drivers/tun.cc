@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "drivers/netconfig.h"
+#include "drivers/vnet_header.h"
 
 namespace limpid {
 namespace {
@@ -17,9 +18,6 @@ namespace {
 constexpr const char* kOtherWays = "or use a veth pair, which needs no device node";
 
 void refuse_what_is_not_built(const TunOptions& options) {
-  if (options.vnet_header)
-    throw DeviceError(0, "offloads over TUN (IFF_VNET_HDR) are not built yet",
-                      "ask for plain frames: vnet_header = false");
   if (options.queues != 1)
     throw DeviceError(0, "several queues of one TUN (IFF_MULTI_QUEUE) are not built yet", "ask for one queue");
   if (options.name.size() >= IFNAMSIZ)
@@ -74,7 +72,8 @@ MacAddress choose_mac(const TunOptions& options, const std::string& name) {
 ifreq attach(int fd, const TunOptions& options) {
   ifreq request{};
   std::memcpy(request.ifr_name, options.name.c_str(), options.name.size());
-  request.ifr_flags = static_cast<short>((options.kind == TunKind::tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI);
+  request.ifr_flags = static_cast<short>((options.kind == TunKind::tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI |
+                                         (options.offloads ? IFF_VNET_HDR : 0));
   if (::ioctl(fd, TUNSETIFF, &request) < 0) throw_attach_error(errno, options.name);
   return request;
 }
@@ -85,10 +84,10 @@ ifreq interface_of(int fd) {
     throw DeviceError(errno, fmt::format("descriptor {} is no attached TUN or TAP: {}", fd, errno_text(errno)),
                       "give one on which TUNSETIFF was done with IFF_NO_PI");
   const auto flags = static_cast<unsigned short>(request.ifr_flags);
-  if ((flags & IFF_NO_PI) == 0 || (flags & IFF_VNET_HDR) != 0)
+  if ((flags & IFF_NO_PI) == 0)
     throw DeviceError(EINVAL,
                       fmt::format("descriptor {} ({}) puts a header in front of its frames", fd, request.ifr_name),
-                      "attach it with IFF_NO_PI and without IFF_VNET_HDR");
+                      "attach it with IFF_NO_PI");
   return request;
 }
 
@@ -106,69 +105,95 @@ TunDevice::TunDevice(const TunOptions& options)
       kind_(options.kind),
       name_(attach(fd_.get(), options).ifr_name),
       mac_(choose_mac(options, name_)),
-      log_(name_, options.log) {}
+      vnet_header_(options.offloads),
+      log_(name_, options.log) {
+  switch_offloads_on();
+}
 
 TunDevice::TunDevice(int adopted, const TunOptions& options)
     : kind_(((static_cast<unsigned short>(interface_of(adopted).ifr_flags) & IFF_TAP) != 0) ? TunKind::tap
                                                                                             : TunKind::tun),
       name_(interface_of(adopted).ifr_name),
       mac_(choose_mac(options, name_)),
+      vnet_header_((static_cast<unsigned short>(interface_of(adopted).ifr_flags) & IFF_VNET_HDR) != 0),
       log_(name_, options.log) {
   refuse_what_is_not_built(options);
   make_nonblocking(adopted);
   fd_ = KernelDescriptor(adopted);
+  switch_offloads_on();
 }
 
 size_t TunDevice::receive_batch(std::span<FrameRef> frames, Time) {
   size_t filled = 0;
-  while (filled < frames.size() && receive_one(*frames[filled])) {
-    if (frames[filled]->length > 0) ++filled;
+  while (filled < frames.size()) {
+    const Read read = receive_one(*frames[filled]);
+    if (read == Read::nothing) break;
+    if (read == Read::frame) ++filled;
   }
   counters_.frames_in.fetch_add(filled, std::memory_order_relaxed);
   return filled;
 }
 
-bool TunDevice::receive_one(Frame& frame) {
+TunDevice::Read TunDevice::receive_one(Frame& frame) {
   // The kernel cuts a frame to the room that it is given and says nothing. One byte more than the frame holds tells.
   const MutableByteSpan room = frame.writable();
+  std::byte header[kVnetHeaderSize];
   std::byte spill[1];
-  const iovec pieces[2] = {{room.data(), room.size()}, {spill, sizeof spill}};
+  const size_t header_size = vnet_header_ ? kVnetHeaderSize : 0;
+  const iovec pieces[3] = {{header, header_size}, {room.data(), room.size()}, {spill, sizeof spill}};
   frame.length = 0;
-  const ssize_t n = ::readv(fd_.get(), pieces, 2);
+  const ssize_t n = ::readv(fd_.get(), pieces, 3);
   if (n < 0) {
-    if (errno == EINTR) return true;
+    if (errno == EINTR) return Read::dropped;
     if (errno != EAGAIN) {
       counters_.receive_errors.fetch_add(1, std::memory_order_relaxed);
       log_.report("read", errno, "nothing is received while this lasts");
     }
-    return false;
+    return Read::nothing;
   }
-  if (static_cast<size_t>(n) > room.size()) {
-    counters_.oversize.fetch_add(1, std::memory_order_relaxed);
-    log_.report("read", EMSGSIZE, "frames larger than the MTU allows are dropped");
-    return true;
+  const size_t size = static_cast<size_t>(n) - std::min(static_cast<size_t>(n), header_size);
+  if (size == 0) return n == 0 ? Read::nothing : Read::dropped;
+  if (size > room.size()) return drop(counters_.oversize, "frames larger than the MTU allows are dropped");
+  if (vnet_header_) {
+    const auto offload = parse_vnet_header(header, size);
+    if (!offload) return drop(counters_.bad_offload, "frames with a wrong virtio-net header are dropped");
+    frame.offload = *offload;
   }
-  frame.length = static_cast<uint32_t>(n);
-  return n > 0;
+  frame.length = static_cast<uint32_t>(size);
+  return Read::frame;
 }
 
-Transmit TunDevice::transmit(const TxFrame& frame, Time) {
-  const std::vector<iovec>& pieces = gather_.pieces(frame);
+TunDevice::Read TunDevice::drop(std::atomic<uint64_t>& counter, const char* consequence) {
+  counter.fetch_add(1, std::memory_order_relaxed);
+  log_.report("read", EMSGSIZE, consequence);
+  return Read::dropped;
+}
+
+// The error number, or 0.
+int TunDevice::write_pieces(const TxFrame& frame) {
+  std::array<std::byte, kVnetHeaderSize> header;
+  if (vnet_header_) write_vnet_header(header, frame.offload, frame.head);
+  const std::vector<iovec>& pieces = gather_.pieces(vnet_header_ ? ByteSpan(header) : ByteSpan(), frame);
   ssize_t n;
   do {
     n = ::writev(fd_.get(), pieces.data(), static_cast<int>(pieces.size()));
   } while (n < 0 && errno == EINTR);
-  if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)) {
+  return n < 0 ? errno : 0;
+}
+
+// What a write has come to.
+Transmit TunDevice::conclude(int error) {
+  if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
     counters_.refused.fetch_add(1, std::memory_order_relaxed);
     refusing_.store(true, std::memory_order_relaxed);
     return Transmit::refused;
   }
   refusing_.store(false, std::memory_order_relaxed);
-  if (n < 0) {
+  if (error != 0) {
     // EIO: the kernel's end is down. EINVAL: no IP datagram. Trying again would not help, so the frame is lost, as on
     // any link, and TCP's own timers take it from there.
     counters_.transmit_errors.fetch_add(1, std::memory_order_relaxed);
-    log_.report("write", errno, errno == EIO ? "the kernel's end is down, frames are lost" : "the frame is lost");
+    log_.report("write", error, error == EIO ? "the kernel's end is down, frames are lost" : "the frame is lost");
     return Transmit::taken;
   }
   counters_.frames_out.fetch_add(1, std::memory_order_relaxed);
@@ -180,6 +205,7 @@ Capabilities TunDevice::capabilities() const {
   c.name = name_;
   c.ethernet = kind_ == TunKind::tap;
   c.mac = mac_;
+  c.offloads = offloads_;
   // A descriptor that came from another namespace names an interface that is not to be seen here: the usual MTU then.
   c.mtu = interface_mtu(name_).value_or(c.mtu);
   return c;

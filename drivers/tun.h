@@ -3,8 +3,11 @@
 //   kernel's end: interface "tun0", address 10.77.0.1 ──cable── read() / writev() ── our stack, 10.77.0.2
 //
 // TUN carries IP datagrams, TAP Ethernet frames. One read or writev is one frame. The kernel's end is set up by
-// drivers/netconfig.h. Frames are plain today; the virtio-net header (offloads) and several queues are asked for in
-// TunOptions and told in Capabilities, and refused with a reason until they are built.
+// drivers/netconfig.h.
+//
+// With offloads each frame has a virtio-net header in front (vnet_header.h), and the kernel's TCP gives us segments of
+// up to 64 KiB, unsummed, as it would give them to a network card. A kernel that does not know them gets plain frames.
+// Several queues are refused with a reason until they are built.
 #pragma once
 
 #include <atomic>
@@ -14,6 +17,7 @@
 #include "drivers/descriptor_io.h"
 #include "drivers/device.h"
 #include "drivers/device_error.h"
+#include "stack/wire/ethernet.h"
 
 namespace limpid {
 
@@ -21,10 +25,10 @@ enum class TunKind : uint8_t { tun, tap };
 
 struct TunOptions {
   TunKind kind = TunKind::tun;
-  std::string name{};        // of the kernel's interface; empty or "tun%d": the kernel chooses
-  MacAddress mac{};          // TAP: link address of our host; zero: one is made from the name
-  bool vnet_header = false;  // IFF_VNET_HDR: not built yet
-  uint16_t queues = 1;       // IFF_MULTI_QUEUE: not built yet
+  std::string name{};     // of the kernel's interface; empty or "tun%d": the kernel chooses
+  MacAddress mac{};       // TAP: link address of our host; zero: one is made from the name
+  bool offloads = false;  // IFF_VNET_HDR and TUNSETOFFLOAD, if the kernel has them
+  uint16_t queues = 1;    // IFF_MULTI_QUEUE: not built yet
   std::string node = "/dev/net/tun";
   LogLine log{};  // gets one line for the first error of each kind; may be empty
 };
@@ -44,15 +48,27 @@ class TunDevice final : public Device {
   Capabilities capabilities() const override;  // the MTU as the kernel's end has it now
 
   const std::string& name() const { return name_; }
+  bool offloads() const { return offloads_; }
   const DeviceCounters& counters() const { return counters_; }
 
  private:
-  bool receive_one(Frame& frame);  // false: nothing more to read
+  enum class Read : uint8_t { nothing, dropped, frame };
+  Read receive_one(Frame& frame);
+  Read drop(std::atomic<uint64_t>& counter, const char* consequence);
+  void switch_offloads_on();
+  int try_offload(uint16_t segment_text);
+  int write_pieces(const TxFrame& frame);
+  Transmit conclude(int error);
+  Transmit transmit_cut(const TxFrame& frame);
+  size_t link_header() const { return kind_ == TunKind::tap ? EthernetHeader::kSize : 0; }
 
   KernelDescriptor fd_;
   TunKind kind_;
   std::string name_;
   MacAddress mac_;
+  bool vnet_header_;       // stands in front of each frame
+  bool offloads_ = false;  // and may say that something is left undone
+  bool cuts_ = false;      // the kernel broke its word: what we send is finished here (under the stack's lock)
   ErrorLog log_;
   DeviceCounters counters_;
   std::atomic<bool> refusing_{false};

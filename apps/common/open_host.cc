@@ -57,6 +57,7 @@ Cable open_cable(const HostOptions& options) {
   TunOptions tun;
   tun.name = options.tun;
   tun.log = print_line;
+  tun.offloads = options.offloads && options.fault.empty();  // faults befall packets as they would be on a wire
   if (options.fd >= 0) {
     cable.device = std::make_unique<TunDevice>(options.fd, tun);
     cable.way = fmt::format("descriptor {}", options.fd);
@@ -70,7 +71,7 @@ Cable open_cable(const HostOptions& options) {
     cable.device = std::make_unique<PacketDevice>(packet);
     cable.way = fmt::format("AF_PACKET on {}", options.packet);
   } else if (inside_private_network()) {
-    cable = make_cable(options.device);
+    cable = make_cable(options.device, tun.offloads);
   } else {
     throw std::runtime_error(
         "no network device: none was named, and this is not the private network of `limpid up`\n"
@@ -281,6 +282,7 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   group->add_option("--trace", options.trace, "print every packet and decision as a dialogue: a file, or - for stderr");
   group->add_option("--qlog", options.qlog, "write every event as qlog (JSON), for viewers and scripts, to this file");
   group->add_option("--control", options.control, "path of the socket that limpid-ss asks");
+  group->add_flag("!--no-offloads", options.offloads, "packets of the MTU and finished checksums only, over TUN");
   group->add_option("--fault", options.fault, "harm packets, both ways: loss=2%,reorder=2%,dup=1%");
   group->add_option("--seed", options.seed, "of all randomness");
 }

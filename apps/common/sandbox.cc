@@ -214,12 +214,13 @@ Cable finish_cable(std::unique_ptr<Device> device, std::string way, const std::s
           address_on(subnet, 1).to_string(), interface};
 }
 
-Cable make_tun(TunKind kind) {
+Cable make_tun(TunKind kind, bool offloads) {
   const char* sort = kind == TunKind::tun ? "TUN" : "TAP";
   for (unsigned number = 0; number < kCables; ++number) {
     if (is_taken(number)) continue;
     TunOptions options;
     options.kind = kind;
+    options.offloads = offloads;
     options.name = fmt::format("{}{}", kind == TunKind::tun ? "tun" : "tap", number);
     try {
       auto device = std::make_unique<TunDevice>(options);
@@ -314,11 +315,11 @@ std::string enter_private_network() {
 
 bool inside_private_network() { return getenv(kPrivateNetworkVariable) != nullptr; }
 
-Cable make_cable(const std::string& prefer) {
+Cable make_cable(const std::string& prefer, bool offloads) {
   if (prefer == "veth") return make_veth();
-  if (prefer == "tap") return make_tun(TunKind::tap);
+  if (prefer == "tap") return make_tun(TunKind::tap, offloads);
   try {
-    return make_tun(TunKind::tun);
+    return make_tun(TunKind::tun, offloads);
   } catch (const DeviceError& no_tun) {
     if (prefer == "tun") throw;
     try {

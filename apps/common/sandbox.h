@@ -38,8 +38,9 @@ struct Cable {
 };
 
 // A TUN device, or a veth pair when that cannot be had; its number N is the first free one. `prefer` is "tun", "tap",
-// "veth", or empty. Call inside a private network only: this sets addresses. Throws DeviceError.
-Cable make_cable(const std::string& prefer = {});
+// "veth", or empty; `offloads`: as TunOptions has them. Call inside a private network only: this sets addresses. Throws
+// DeviceError.
+Cable make_cable(const std::string& prefer = {}, bool offloads = false);
 
 // Starts a program in a process namespace of its own: when it ends, everything it left running ends too; when we end,
 // however that happens, it ends. Returns the process id to wait for.

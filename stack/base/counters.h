@@ -39,6 +39,7 @@ namespace limpid {
   X(ip4_drop_bad_checksum, "header checksum does not verify")                                          \
   X(ip4_drop_bad_option, "option length 0, 1 or beyond the header")                                    \
   X(ip4_drop_source_route, "source-routed datagram refused")                                           \
+  X(ip4_drop_bad_offload, "what the device left undone does not fit the datagram (virtio-net header)")   \
   X(ip4_drop_fragment, "fragment refused (no reassembly yet)")                                         \
   X(ip4_drop_bad_source, "source is broadcast, multicast, loopback from the wire, or ours")            \
   X(ip4_drop_not_ours, "destination is no address of ours")                                            \

@@ -37,8 +37,13 @@ Frame* FramePool::take(Frame*& free_list, uint32_t payload_room) {
     frame = new (memory) Frame{};
     bytes_allocated_ += sizeof(Frame) + capacity;
   }
-  *frame =
-      Frame{.pool = this, .next_free = nullptr, .references = 1, .capacity = capacity, .begin = kHeadroom, .length = 0};
+  *frame = Frame{.pool = this,
+                 .next_free = nullptr,
+                 .references = 1,
+                 .capacity = capacity,
+                 .begin = kHeadroom,
+                 .length = 0,
+                 .offload = {}};
   ++frames_out_;
   return frame;
 }

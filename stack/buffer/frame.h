@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "stack/base/bytes.h"
+#include "stack/buffer/frame_offload.h"
 
 namespace limpid {
 
@@ -22,9 +23,10 @@ struct Frame {
   FramePool* pool;
   Frame* next_free;
   uint32_t references;
-  uint32_t capacity;  // bytes of storage, headroom included
-  uint32_t begin;     // where the packet starts in storage
-  uint32_t length;    // bytes of the packet
+  uint32_t capacity;     // bytes of storage, headroom included
+  uint32_t begin;        // where the packet starts in storage
+  uint32_t length;       // bytes of the packet
+  FrameOffload offload;  // as the device gave it to us
 
   std::byte* storage() { return reinterpret_cast<std::byte*>(this + 1); }
   std::byte* data() { return storage() + begin; }

@@ -15,6 +15,7 @@
 #include "stack/base/error.h"
 #include "stack/base/rng.h"
 #include "stack/base/trace.h"
+#include "stack/buffer/frame_offload.h"
 #include "stack/buffer/slice.h"
 #include "stack/net/header_buffer.h"
 #include "stack/net/link_port.h"
@@ -29,8 +30,9 @@ enum class LinkKind : uint8_t { loopback, ip /* TUN: no link header */, ethernet
 struct InterfaceConfig {
   std::string name;
   LinkKind kind = LinkKind::ip;
-  uint32_t mtu = 1500;  // largest IP datagram, bytes
-  MacAddress mac;       // Ethernet only
+  uint32_t mtu = 1500;    // largest IP datagram, bytes
+  MacAddress mac;         // Ethernet only
+  bool offloads = false;  // the device takes open checksums and super-segments (frame_offload.h)
 };
 
 // Where a packet to some destination goes.
@@ -40,6 +42,7 @@ struct Path {
   IpAddress next_hop;  // the destination itself, or a gateway
   uint32_t mtu = 0;    // largest IP datagram, bytes
   bool broadcast = false;
+  bool offloads = false;  // checksums and segmentation may be left to the device there
 };
 
 // What the transport wants of the IP header.
@@ -51,6 +54,7 @@ struct IpSend {
   uint8_t tos = 0;
   bool dont_fragment = true;
   EventNumber event = 0;
+  FrameOffload offload{};  // if the path offers them; checksum_begin counts from the transport header
 };
 
 enum class SendOutcome : uint8_t {
@@ -74,6 +78,7 @@ struct Delivery {
   bool broadcast = false;  // destination (IP or link) is broadcast or multicast
   Slice packet;            // the IP packet, header first: what raw sockets get and ICMP errors quote
   Slice payload;           // what follows the IP header
+  FrameOffload offload;    // what was left undone on it: whether somebody vouches for its checksum, what it stands for
 
   // kind icmp_error: `source`/`destination`/`protocol` are those of the packet that the error quotes (so `source` is
   // ours), and payload is what is quoted of its transport header and data (at least 8 bytes). `packet`, `ttl` and `tos`

@@ -1,6 +1,8 @@
 // Datagrams in: RFC 1122 §3.2.1 in its order, each refusal with its counter and its event.
 #include "stack/net/ip_state.h"
 #include "stack/wire/ethernet.h"
+#include "stack/wire/tcp.h"
+#include "stack/wire/udp.h"
 
 namespace limpid {
 namespace {
@@ -20,8 +22,31 @@ Delivery datagram(const Interface& in, const ParsedIpv4& parsed, Slice packet, b
   d.broadcast = broadcast;
   d.payload = packet;
   d.payload.drop_front(parsed.header_size);
+  d.offload = packet.frame->offload;
   d.packet = std::move(packet);
   return d;
+}
+
+// Where a transport has its checksum; nothing: it has none that could be left open.
+std::optional<uint16_t> checksum_field_of(IpProtocol protocol) {
+  switch (protocol) {
+    case IpProtocol::tcp:
+      return TcpHeader::kChecksumField;
+    case IpProtocol::udp:
+      return UdpHeader::kChecksumField;
+    default:
+      return std::nullopt;
+  }
+}
+
+// A device that says what it left undone is believed if what it says fits the packet: an open checksum is the
+// transport's own, and only TCP comes in super-segments.
+bool offload_agrees(const Slice& packet, const ParsedIpv4& parsed) {
+  const FrameOffload& o = packet.frame->offload;
+  if (!o.checksum_open) return o.segment_text == 0;
+  const uint32_t transport = packet.begin - packet.frame->begin + parsed.header_size;
+  if (o.checksum_begin != transport || o.checksum_field != checksum_field_of(parsed.header.protocol)) return false;
+  return o.segment_text == 0 || parsed.header.protocol == IpProtocol::tcp;
 }
 
 }  // namespace
@@ -71,6 +96,8 @@ Delivery Ip::State::ip_input(Interface& in, Slice packet, bool link_broadcast, T
   if (const auto fault = destination_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
   if (parsed->source_route) return drop_packet(ip, Counter::ip4_drop_source_route, Rule::ip_source_route, now);
   if (ip.is_fragment()) return drop_packet(ip, Counter::ip4_drop_fragment, Rule::ip_fragment, now);
+
+  if (!offload_agrees(packet, *parsed)) return drop_packet(ip, Counter::ip4_drop_bad_offload, Rule::ip_validate, now);
 
   const bool broadcast = link_broadcast || is_broadcast(ip.destination);
   Delivery delivery = datagram(in, *parsed, std::move(packet), broadcast);

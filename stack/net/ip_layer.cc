@@ -109,7 +109,13 @@ Result<Path> Ip::State::routed_path(const IpAddress& destination, const IpAddres
     if (!own) return std::unexpected(Error::address_not_available);
     from = *own;
   }
-  return Path{.interface = out.id, .source = from, .next_hop = next_hop, .mtu = out.config.mtu, .broadcast = false};
+  return Path{.interface = out.id,
+              .source = from,
+              .next_hop = next_hop,
+              .mtu = out.config.mtu,
+              .broadcast = false,
+              // A packet that waits for its neighbor waits as bytes alone: on Ethernet nothing is left undone.
+              .offloads = out.config.offloads && out.config.kind == LinkKind::ip};
 }
 
 PathMtu Ip::path_mtu(const IpAddress& destination, Time now) const { return state_->path_mtus.find(destination, now); }

@@ -40,6 +40,10 @@ class Ip {
   // The caller has made sure that the message is about a packet of its own. False: it would not lower the estimate.
   bool learn_path_mtu(const IpAddress& destination, InterfaceId interface, uint32_t mtu, Time now);
 
+  // A transport hears nothing from this way for a while: whether the neighbor is still there is asked at its next use
+  // (RFC 1122 §3.3.1.4, "negative advice").
+  void doubt(const Path& path);
+
   // --- packets in ---
   // Validates (RFC 1122 §3.2.1), answers what IP itself answers (ARP, ICMP echo), and returns what is left. Valid ICMP
   // messages are returned too, echo requests included: raw sockets wait for them (nobody need answer them any more).

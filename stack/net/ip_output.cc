@@ -37,13 +37,16 @@ SendOutcome Ip::State::send(const IpSend& what, const Path& path, HeaderBuffer& 
                 .source = what.source.is_any() ? path.source : what.source,
                 .destination = what.destination,
                 .options = {}};
-  if (length > path.mtu) return refuse_to_send(ip, Counter::ip4_drop_too_big, SendOutcome::too_big, now);
+  const size_t largest = what.offload.segment_text == 0 ? length : length - total(body) + what.offload.segment_text;
+  if (largest > path.mtu) return refuse_to_send(ip, Counter::ip4_drop_too_big, SendOutcome::too_big, now);
   if (path.interface != kLoopback && (ip.source.is_loopback() || ip.destination.is_loopback()))
     return refuse_to_send(ip, Counter::ip4_drop_loopback_on_wire, SendOutcome::no_route, now);
 
   ip.identification = next_identification(what);
   ip.write(head.prepend(ip.size()));
-  const SendOutcome outcome = transmit_ip(path, head, body, what.event, now);
+  FrameOffload offload = what.offload;
+  if (offload.checksum_open) offload.checksum_begin = static_cast<uint16_t>(offload.checksum_begin + ip.size());
+  const SendOutcome outcome = transmit_ip(path, head, body, what.event, offload, now);
   if (outcome == SendOutcome::sent) counters.add(Counter::ip4_out);
   return outcome;
 }
@@ -82,7 +85,7 @@ SendOutcome Ip::State::send_raw(ByteSpan packet, Time now) {
   store16(header, 10, internet_checksum(header));
 
   const ByteSpan rest = packet.subspan(header_size);
-  const SendOutcome outcome = transmit_ip(*path, head, {&rest, 1}, 0, now);
+  const SendOutcome outcome = transmit_ip(*path, head, {&rest, 1}, 0, {}, now);
   if (outcome == SendOutcome::sent) counters.add(Counter::ip4_out);
   return outcome;
 }
@@ -108,7 +111,7 @@ uint16_t Ip::State::next_identification(const IpSend& what) {
 }
 
 SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
-                                   EventNumber event, Time now) {
+                                   EventNumber event, const FrameOffload& offload, Time now) {
   if (path.interface == kLoopback) {
     loop_back(head, body, event, now);
     return SendOutcome::sent;
@@ -116,7 +119,7 @@ SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::sp
   Interface& out = interfaces[path.interface];
   const SendOutcome outcome =
       out.config.kind == LinkKind::ethernet ? transmit_ethernet(out, path, head, body, event, now)
-      : frame_out(out, {.head = head.bytes(), .body = body, .event = event}, now) == Transmit::taken
+      : frame_out(out, {.head = head.bytes(), .body = body, .event = event, .offload = offload}, now) == Transmit::taken
           ? SendOutcome::sent
           : SendOutcome::refused;
   // A broadcast is for us too: a service that looks for its like on the network finds the one on its own host.

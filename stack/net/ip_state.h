@@ -79,7 +79,7 @@ struct Ip::State {
   SendOutcome send_raw(ByteSpan packet, Time now);
   SendOutcome refuse_to_send(const Ipv4Header& ip, Counter reason, SendOutcome outcome, Time now);
   SendOutcome transmit_ip(const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body, EventNumber event,
-                          Time now);
+                          const FrameOffload& offload, Time now);
   SendOutcome transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
                                 EventNumber event, Time now);
   Transmit ethernet_out(Interface& out, const MacAddress& to, uint16_t type, HeaderBuffer& head,

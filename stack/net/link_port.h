@@ -7,6 +7,7 @@
 #include "stack/base/bytes.h"
 #include "stack/base/time.h"
 #include "stack/base/trace.h"
+#include "stack/buffer/frame_offload.h"
 
 namespace limpid {
 
@@ -16,6 +17,7 @@ struct TxFrame {
   ByteSpan head;                   // link (on Ethernet), IP and transport headers, in one piece
   std::span<const ByteSpan> body;  // the payload: slices of the send queue, where they lie
   EventNumber event = 0;           // the event that says why this frame exists; 0 when nobody traces
+  FrameOffload offload{};          // what is left to the device; nothing unless its interface offers that
 
   size_t size() const {
     size_t n = head.size();

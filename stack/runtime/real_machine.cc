@@ -44,11 +44,12 @@ InterfaceId RealMachine::add_device(std::unique_ptr<Device> device) {
   const InterfaceConfig config{.name = capabilities.name,
                                .kind = capabilities.ethernet ? LinkKind::ethernet : LinkKind::ip,
                                .mtu = capabilities.mtu,
-                               .mac = capabilities.mac};
+                               .mac = capabilities.mac,
+                               .offloads = capabilities.offloads};
   Port port;
   port.interface = stack_.add_interface(config, *device);
   port.device = std::move(device);
-  port.frame_room = capabilities.vnet_header ? FramePool::kLarge - FramePool::kHeadroom : capabilities.mtu + kLinkRoom;
+  port.frame_room = capabilities.offloads ? FramePool::kLarge - FramePool::kHeadroom : capabilities.mtu + kLinkRoom;
   port.frames.resize(port.frame_room > FramePool::kSmall ? kLargeBatch : kBatch);
   ports_.push_back(std::move(port));
   return ports_.back().interface;

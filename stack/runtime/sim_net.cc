@@ -99,8 +99,11 @@ SimNet::LinkId SimNet::connect(HostId a, const IpAddress& address_a, HostId b, c
     Host& host = *hosts_[host_ids[end]];
     Device& device = decorate ? decorate(host_ids[end], link.end(end)) : link.end(end);
     const Capabilities has = device.capabilities();
-    const InterfaceConfig interface{
-        .name = has.name, .kind = has.ethernet ? LinkKind::ethernet : LinkKind::ip, .mtu = has.mtu, .mac = has.mac};
+    const InterfaceConfig interface{.name = has.name,
+                                    .kind = has.ethernet ? LinkKind::ethernet : LinkKind::ip,
+                                    .mtu = has.mtu,
+                                    .mac = has.mac,
+                                    .offloads = has.offloads};
     const InterfaceId interface_id = host.stack->add_interface(interface, device);
     host.stack->add_address(interface_id, addresses[end], prefix);
     host.interfaces.push_back({interface_id, &device, has.mtu + kLinkHeaderRoom});

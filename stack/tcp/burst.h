@@ -49,9 +49,10 @@ struct Burst {
   uint32_t size = 0;  // segments
   uint32_t sent = 0;  // of these
 
-  bool ends_with_next() const { return size > 1 && sent + 1 == size; }
-  void note_sent() {
-    if (++sent >= size) *this = {};
+  bool ends_with(uint32_t segments) const { return size > 1 && sent + segments == size; }
+  void note_sent(uint32_t segments) {
+    sent += segments;
+    if (sent >= size) *this = {};
   }
 };
 

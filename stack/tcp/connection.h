@@ -244,6 +244,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SegmentPlan plan_keepalive() const;
   SegmentPlan plan_ack() const;
   bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
+  bool may_go_uncut() const;
+  void take_whole_burst(SegmentPlan& plan, const Burst& burst) const;
   Burst burst_with(uint32_t room) const;
   SendOutcome transmit(const SegmentPlan& plan, Time now);
   TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, const TcpOptionSet& options) const;
@@ -305,7 +307,6 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void on_fragmentation_needed(uint32_t mtu, SeqPos quoted, Time now);
   void believe_path_mtu(uint32_t mtu, Time now);
   void suspect_path(Time now);
-
 
   Traffic& traffic() {
     if (!traffic_) traffic_ = std::make_unique<Traffic>();
@@ -374,8 +375,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   LimitAccount limits_;
   std::unique_ptr<SendPace> pace_;  // with the first text
   std::unique_ptr<Traffic> traffic_;
-  SeqPos small_end_;                // of the last segment that was not full (Nagle)
-  SeqPos push_at_;                  // the end of the last SEND behind which no more was promised: PSH is due there
+  SeqPos small_end_;  // of the last segment that was not full (Nagle)
+  SeqPos push_at_;    // the end of the last SEND behind which no more was promised: PSH is due there
 
   uint32_t timestamp_offset_;   // of our clock on the wire
   RecentTimestamp recent_;      // TS.Recent (RFC 7323 §4.3)

@@ -23,12 +23,13 @@ Segment Connection::unwrap_segment(const TcpHeader& h, Slice text) const {
   // What was not agreed on means nothing (RFC 7323 §3.2, 2018 §2); in SYN-SENT nothing is agreed on yet.
   if (state_ != TcpState::syn_sent && !agreed_.timestamps) s.options.timestamps.reset();
   if (!agreed_.sack) s.options.sack_count = 0;
+  s.packet_text = text.length;
   s.text = std::move(text);
   return s;
 }
 
 Verdict Connection::on_segment(Segment& s, Time now) {
-  ++segments_in_;
+  segments_in_ += s.packets;
   trace_arrival(s, now);
   if (state_ == TcpState::syn_sent) return arrives_in_syn_sent(s, now);
 

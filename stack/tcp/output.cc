@@ -131,8 +131,20 @@ SegmentPlan Connection::plan_new_data(Time now) {
   const Burst burst =
       burst_with(static_cast<uint32_t>(std::min<int64_t>({int64_t{unsent_bytes}, usable, int64_t{allowed}})));
   p.burst = burst.size;
-  p.push = (p.length == unsent_bytes && push_at_ == data_end()) || burst.ends_with_next();
+  if (!p.fin && may_go_uncut()) take_whole_burst(p, burst);
+  p.push = (p.length == unsent_bytes && push_at_ == data_end()) || burst.ends_with(p.segments);
   return p;
+}
+
+// Whether the device may be given a burst in one piece. Urgent data stays apart, since a pointer is copied to each
+// packet as it is; so does CWR, which belongs on one.
+bool Connection::may_go_uncut() const { return path_.offloads && snd_.up <= snd_.nxt && !ecn_.tells_reduction(); }
+
+void Connection::take_whole_burst(SegmentPlan& plan, const Burst& burst) const {
+  constexpr uint32_t kMostText = 65'535 - 120;  // the largest datagram, less the largest headers
+  if (plan.length < mss_) return;
+  plan.segments = std::max<uint32_t>(1, std::min(burst.size - burst.sent, kMostText / mss_));
+  plan.length = plan.segments * mss_;
 }
 
 // The burst that a segment of new data belongs to, when so many bytes may go.
@@ -212,9 +224,10 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   std::array<ByteSpan, 8> pieces;
   SegmentPlan p = plan;
   const TcpOptionSet options = options_of(p, now);
-  if (const uint32_t room = text_room(options);
-      p.length > room && p.kind != SegmentPlan::Kind::syn) {  // SACK blocks go with it: the rest comes next
-    p.length = room;
+  const uint32_t room = text_room(options);
+  if (p.length > p.segments * room &&
+      p.kind != SegmentPlan::Kind::syn) {  // SACK blocks go with it: the rest comes next
+    p.length = p.segments * room;
     p.fin = p.push = false;
   }
   size_t count = 0;
@@ -223,6 +236,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
     count = gathered.pieces;
     if (gathered.covered < p.length) {  // many tiny chunks: what fits goes now, the rest next
       p.length = static_cast<uint32_t>(gathered.covered);
+      p.segments = 1 + (p.length - 1) / room;
       p.fin = p.push = false;
     }
   }
@@ -232,7 +246,14 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   const TcpHeader header = header_of(p, window, options);
 
   HeaderBuffer head;
-  header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
+  FrameOffload offload;
+  if (path_.offloads) {
+    header.write_open(head.prepend(header.size()), tuple().local.address, tuple().remote.address, p.length);
+    offload = {.checksum_field = TcpHeader::kChecksumField, .checksum_open = true};
+    if (p.segments > 1) offload.segment_text = static_cast<uint16_t>(room);
+  } else {
+    header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
+  }
   const EventNumber event = trace_segment(EventKind::tcp_packet_sent, p, header, now);
   const IpSend what{
       .source = tuple().local.address,
@@ -241,7 +262,8 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
       .ttl = options_.ttl,
       .tos = static_cast<uint8_t>((options_.tos & ~ecn_bits::mask) | (ecn_capable(p) ? ecn_bits::ect0 : 0)),
       .dont_fragment = options_.dont_fragment,
-      .event = event};
+      .event = event,
+      .offload = offload};
   const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
   if (outcome == SendOutcome::refused) return outcome;
   commit(p, window, now);  // a packet that found no route is lost, like one that the network lost
@@ -250,8 +272,8 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
 
 void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window, Time now) {
   using Kind = SegmentPlan::Kind;
-  env_.counters.add(Counter::tcp_out);
-  ++segments_out_;
+  env_.counters.add(Counter::tcp_out, plan.segments);
+  segments_out_ += plan.segments;
   rcv_.promised(window.edge);
   last_ack_sent_ = rcv_.nxt();
   sack_report_.told(rcv_.queue());
@@ -293,7 +315,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       if (plan.length > 0) ecn_.told();
       if (plan.length > 0 && plan.length < mss_) small_end_ = plan.text_begin() + plan.length;
       burst_.size = plan.burst;
-      burst_.note_sent();
+      burst_.note_sent(plan.segments);
       override_due_ = false;
       if (now - last_text_ < env_.config.delayed_ack) interactive_ = true;
       break;

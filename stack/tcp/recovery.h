@@ -178,6 +178,7 @@ class Recovery {
   bool urgent_ = false;
   bool rescued_ = false;  // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
   bool window_kept_ = false;  // in loss, but because the path takes smaller segments: nothing to come back from
+  bool rescued_ = false;      // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
   bool sack_ = false;
   bool use_rack_ = false;
 };

@@ -20,6 +20,8 @@ struct Segment {
   bool marked = false;        // CE: a router on the way was congested (RFC 3168 §5)
   TcpOptionSet options;       // those that were agreed on, and all of a SYN
   bool may_be_echoed = true;  // it begins at or before Last.ACK.sent (RFC 7323 §4.3)
+  uint32_t packets = 1;       // that it stands for (frame_offload.h) …
+  uint32_t packet_text = 0;   // … and the octets of text in each of them but the last
   SeqPos cut_from;            // where it began before what we had already was cut off
   Slice text;
 

@@ -34,7 +34,8 @@ Seq Tcp::initial_sequence(const FourTuple& tuple, Time now) const {
 
 void Tcp::receive(Delivery& d, Time now) {
   env_.counters.add(Counter::tcp_in);
-  const auto parsed = parse_tcp(d.payload.bytes(), d.source, d.destination);
+  const auto parsed = d.offload.checksum_vouched() ? parse_tcp_unverified(d.payload.bytes())
+                                                   : parse_tcp(d.payload.bytes(), d.source, d.destination);
   if (!parsed) {
     env_.counters.add(parsed.error());
     env_.tracer.emit(
@@ -55,7 +56,7 @@ void Tcp::receive(Delivery& d, Time now) {
   if (const DemuxEntry* found = demux_.find(tuple)) {
     switch (found->kind) {
       case DemuxKind::connection:
-        return deliver_to_connection(found->index, h, d.tos, std::move(text), now);
+        return deliver_to_connection(found->index, h, d, std::move(text), now);
       case DemuxKind::half_open:
         return arrives_at_half_open(found->index, h, d.tos, std::move(text), now);
       case DemuxKind::time_wait:
@@ -71,10 +72,15 @@ void Tcp::receive(Delivery& d, Time now) {
   answer_nobody(d, h, text.length, Rule::tcp_no_connection, now);
 }
 
-void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
+void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, const Delivery& d, Slice text, Time now) {
   Connection& c = *connections_.at(index);
   Segment segment = c.unwrap_segment(h, std::move(text));
-  segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;
+  if (const uint32_t packets = d.offload.packets(segment.text.length); packets > 1) {
+    segment.packets = packets;
+    segment.packet_text = d.offload.segment_text;
+    env_.counters.add(Counter::tcp_in, packets - 1);
+  }
+  segment.marked = (d.tos & ecn_bits::mask) == ecn_bits::ce;
   const Verdict verdict = c.on_segment(segment, now);
   if (verdict == Verdict::bad_ack) refuse(c, h, Rule::tcp_bad_ack_reset, now);  // and the state stays
   if (verdict == Verdict::refused_text) refuse(c, h, Rule::tcp_text_refused, now);

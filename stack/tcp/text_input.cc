@@ -21,7 +21,7 @@ Verdict Connection::take_text(Segment& s, Time now) {
   if (s.text.length > 0) {
     const SeqPos at = s.text_begin();
     if (s.cut_from < s.seq) note_duplicate(s.cut_from, s.seq);
-    expect_quick_acks(s.text.length, now);
+    expect_quick_acks(s.packet_text, now);
     if (agreed_.ecn && ecn_.on_text(s)) want_ack(Rule::tcp_ecn_marked);
     const auto in = rcv_.take(s);
     note_traffic_in(s, in, now);

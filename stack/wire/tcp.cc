@@ -6,12 +6,29 @@ namespace limpid {
 namespace {
 
 constexpr size_t kSourcePort = 0, kDestinationPort = 2, kSequence = 4, kAcknowledgment = 8, kDataOffset = 12,
-                 kFlags = 13, kWindow = 14, kChecksum = 16, kUrgentPointer = 18;
+                 kFlags = 13, kWindow = 14, kChecksum = TcpHeader::kChecksumField, kUrgentPointer = 18;
 
 }  // namespace
 
 void TcpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
                       std::span<const ByteSpan> body) const {
+  write_fields(out);
+  Checksum sum;
+  add_pseudo_header(sum, source, destination, IpProtocol::tcp, size() + total_size(body));
+  sum.add(out.first(size()));
+  for (ByteSpan piece : body) sum.add(piece);
+  store16(out, kChecksum, sum.finish());
+}
+
+void TcpHeader::write_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
+                           size_t body) const {
+  write_fields(out);
+  Checksum sum;
+  add_pseudo_header(sum, source, destination, IpProtocol::tcp, size() + body);
+  store16(out, kChecksum, static_cast<uint16_t>(~sum.finish()));
+}
+
+void TcpHeader::write_fields(MutableByteSpan out) const {
   const size_t header_size = size();
   store16(out, kSourcePort, source_port);
   store16(out, kDestinationPort, destination_port);
@@ -23,12 +40,6 @@ void TcpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddr
   store16(out, kChecksum, 0);
   store16(out, kUrgentPointer, urgent_pointer);
   options.write(out.subspan(kMinSize, header_size - kMinSize));
-
-  Checksum sum;
-  add_pseudo_header(sum, source, destination, IpProtocol::tcp, header_size + total_size(body));
-  sum.add(out.first(header_size));
-  for (ByteSpan piece : body) sum.add(piece);
-  store16(out, kChecksum, sum.finish());
 }
 
 std::expected<ParsedTcp, Counter> parse_tcp(ByteSpan segment, const IpAddress& source, const IpAddress& destination) {

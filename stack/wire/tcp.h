@@ -22,6 +22,7 @@ inline constexpr uint8_t fin = 0x01, syn = 0x02, rst = 0x04, psh = 0x08, ack = 0
 // A header that can always be encoded: its value has no illegal state.
 struct TcpHeader {
   static constexpr size_t kMinSize = 20;
+  static constexpr uint16_t kChecksumField = 16;  // where the checksum stands in it
 
   uint16_t source_port = 0;
   uint16_t destination_port = 0;
@@ -38,6 +39,11 @@ struct TcpHeader {
   // Writes exactly size() bytes, reserved bits zero, with the checksum over pseudo-header, header and `body`.
   void write(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
              std::span<const ByteSpan> body) const;
+  // The same with the checksum left open: in its place the sum of the pseudo-header, for `body` bytes of text.
+  void write_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination, size_t body) const;
+
+ private:
+  void write_fields(MutableByteSpan out) const;
 };
 
 struct ParsedTcp {

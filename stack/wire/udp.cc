@@ -26,11 +26,10 @@ void UdpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddr
 }
 
 std::expected<ParsedUdp, Counter> parse_udp(ByteSpan datagram, const IpAddress& source, const IpAddress& destination) {
-  if (datagram.size() < UdpHeader::kSize) return std::unexpected(Counter::udp_drop_bad_length);
-  const size_t length = load16(datagram, kLength);
-  if (length < UdpHeader::kSize || length > datagram.size()) return std::unexpected(Counter::udp_drop_bad_length);
+  const auto parsed = parse_udp_unverified(datagram);
+  if (!parsed) return parsed;
+  const size_t length = UdpHeader::kSize + parsed->payload.size();
   datagram = datagram.first(length);
-
   const bool without_checksum = load16(datagram, kChecksum) == 0 && source.is_v4();  // RFC 8200 §8.1: not over IPv6
   if (!without_checksum) {
     Checksum sum;
@@ -38,6 +37,14 @@ std::expected<ParsedUdp, Counter> parse_udp(ByteSpan datagram, const IpAddress& 
     sum.add(datagram);
     if (sum.finish() != 0 || load16(datagram, kChecksum) == 0) return std::unexpected(Counter::udp_drop_bad_checksum);
   }
+  return parsed;
+}
+
+std::expected<ParsedUdp, Counter> parse_udp_unverified(ByteSpan datagram) {
+  if (datagram.size() < UdpHeader::kSize) return std::unexpected(Counter::udp_drop_bad_length);
+  const size_t length = load16(datagram, kLength);
+  if (length < UdpHeader::kSize || length > datagram.size()) return std::unexpected(Counter::udp_drop_bad_length);
+  datagram = datagram.first(length);
   const UdpHeader header{.source_port = load16(datagram, kSourcePort),
                          .destination_port = load16(datagram, kDestinationPort)};
   return ParsedUdp{.header = header, .payload = datagram.subspan(UdpHeader::kSize)};

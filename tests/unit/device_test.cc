@@ -256,7 +256,6 @@ TEST(Tun, RefusesWithCauseAndCure) {
     return -1;
   };
   EXPECT_EQ(refusal({.node = "/nonexistent/tun"}), ENOENT);
-  EXPECT_EQ(refusal({.vnet_header = true}), 0);
   EXPECT_EQ(refusal({.queues = 4}), 0);
   EXPECT_EQ(refusal({.name = "a-name-that-is-too-long"}), ENAMETOOLONG);
   const int file = ::open("/dev/null", O_RDWR);

@@ -52,6 +52,38 @@ TEST(IpInput, ADatagramForUsIsHandedOnWithItsHeader) {
   EXPECT_EQ(host.trace.last(EventKind::link_frame_in).rule, Rule::link_input);
 }
 
+// What a device left undone on a frame is believed as far as it fits the datagram (virtio-net header).
+TEST(IpInput, AnOffloadThatDoesNotFitItsDatagramIsDropped) {
+  IpHost host;
+  const Bytes tcp = packet(header_from(kPeer, kMe, IpProtocol::tcp), bytes_of(std::string(40, 'x')));
+  const Bytes udp = packet(header_from(kPeer, kMe, IpProtocol::udp), bytes_of(std::string(40, 'x')));
+  const auto delivered = [&](const Bytes& bytes, const FrameOffload& offload) {
+    const uint64_t before = host.count(Counter::ip4_drop_bad_offload);
+    FrameRef frame = host.pool.copy(bytes);
+    frame->offload = offload;
+    const bool taken = host.ip.receive(host.link, std::move(frame), host.now).kind == Delivery::Kind::datagram;
+    EXPECT_EQ(host.count(Counter::ip4_drop_bad_offload), before + (taken ? 0 : 1));
+    return taken;
+  };
+  const FrameOffload tcp_open{.checksum_begin = 20, .checksum_field = 16, .checksum_open = true};
+  const FrameOffload udp_open{.checksum_begin = 20, .checksum_field = 6, .checksum_open = true};
+  EXPECT_TRUE(delivered(tcp, tcp_open));
+  EXPECT_TRUE(delivered(udp, udp_open));
+  EXPECT_FALSE(delivered(udp, tcp_open)) << "that is no checksum of UDP's";
+  EXPECT_FALSE(delivered(plain(kPeer, kMe), tcp_open)) << "nor of this protocol's";
+  FrameOffload elsewhere = tcp_open;
+  elsewhere.checksum_begin = 24;
+  EXPECT_FALSE(delivered(tcp, elsewhere));
+
+  FrameOffload super = tcp_open;
+  super.segment_text = 10;
+  EXPECT_TRUE(delivered(tcp, super));
+  super = udp_open;
+  super.segment_text = 10;
+  EXPECT_FALSE(delivered(udp, super)) << "only TCP comes in super-segments";
+  EXPECT_FALSE(delivered(tcp, {.segment_text = 10})) << "cut into packets whose checksums somebody knows already?";
+}
+
 // req: 791-3.1-a
 TEST(IpInput, LengthsThatDoNotFitAreDropped) {
   IpHost host;

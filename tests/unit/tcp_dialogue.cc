@@ -7,6 +7,7 @@
 #include "stack/base/checksum.h"
 #include "stack/wire/icmp4.h"
 #include "stack/wire/pseudo_header.h"
+#include "stack/wire/super_segment.h"
 
 namespace limpid {
 namespace {
@@ -92,6 +93,7 @@ struct PeerWords {
   std::vector<std::byte> text;
   bool bad_checksum = false;
   uint8_t tos = 0;
+  FrameOffload offload{};
 };
 
 TcpTimestamps& stamps(PeerWords& w) {
@@ -156,6 +158,11 @@ PeerWords parse_words(const std::string& words, uint32_t peer_isn, uint32_t our_
       parse_sack(in, w.header.options, our_isn);
     else if (word == "ect0" || word == "ce")
       w.tos = word == "ce" ? 3 : 2;
+    else if (word == "gso")
+      in >> n, w.offload = {.segment_text = static_cast<uint16_t>(n),
+                            .checksum_begin = 20,
+                            .checksum_field = TcpHeader::kChecksumField,
+                            .checksum_open = true};
     else if (word == "bad-checksum")
       w.bad_checksum = true;
     else
@@ -175,9 +182,10 @@ Config behind_the_start(Config c) {
 
 }  // namespace
 
-TcpDialogue::TcpDialogue(const Config& c, uint32_t mtu, uint64_t seed)
+TcpDialogue::TcpDialogue(const Config& c, uint32_t mtu, uint64_t seed, bool offloads)
     : config(behind_the_start(c)), stack(config, seed, *this) {
-  interface_ = stack.add_interface({.name = "test", .kind = LinkKind::ip, .mtu = mtu, .mac = {}}, *this);
+  interface_ =
+      stack.add_interface({.name = "test", .kind = LinkKind::ip, .mtu = mtu, .mac = {}, .offloads = offloads}, *this);
   stack.add_address(interface_, kUs, 24);
 }
 
@@ -289,7 +297,8 @@ void TcpDialogue::peer_batch(const std::vector<std::string>& segments) {
     w.header.destination_port = our_port_;
     std::vector<std::byte> packet = from_peer(w.header, w.text, w.tos);
     if (w.bad_checksum) packet[20 + 16] ^= std::byte{1};
-    inject(packet);
+    if (w.offload.checksum_open) store16(packet, 20 + 16, 0xdead);  // nobody is to look at it
+    inject(packet, w.offload);
   }
   stack.flush(now);
   check();
@@ -358,25 +367,42 @@ void TcpDialogue::peer_icmp(uint8_t type, uint8_t code, uint32_t quoted_seq, uin
   check();
 }
 
-void TcpDialogue::inject(ByteSpan ip_packet) { stack.receive(interface_, stack.frames().copy(ip_packet), now); }
+void TcpDialogue::inject(ByteSpan ip_packet, const FrameOffload& offload) {
+  FrameRef frame = stack.frames().copy(ip_packet);
+  frame->offload = offload;
+  stack.receive(interface_, std::move(frame), now);
+}
 
 // --- what we sent
 // -------------------------------------------------------------------------------------------------------------
 
 Transmit TcpDialogue::transmit(const TxFrame& frame, Time at) {
   if (refuse) return Transmit::refused;
-  std::vector<std::byte> packet(frame.head.begin(), frame.head.end());
-  for (ByteSpan piece : frame.body) packet.insert(packet.end(), piece.begin(), piece.end());
+  ++frames;
+  if (!frame.offload.checksum_open) {
+    note_packet(frame.head, frame.body, at);
+    return Transmit::taken;
+  }
+  cut_super_segment(frame.head, 0, frame.body, frame.offload, [&](ByteSpan head, std::span<const ByteSpan> body) {
+    note_packet(head, body, at);
+    return true;
+  });
+  return Transmit::taken;
+}
+
+void TcpDialogue::note_packet(ByteSpan head, std::span<const ByteSpan> body, Time at) {
+  std::vector<std::byte> packet(head.begin(), head.end());
+  for (ByteSpan piece : body) packet.insert(packet.end(), piece.begin(), piece.end());
   const auto ip = parse_ipv4(packet);
   EXPECT_TRUE(ip.has_value()) << "we sent a malformed IPv4 packet";
   if (!ip || ip->header.protocol != IpProtocol::tcp) {
     other_packets.push_back(packet);
-    return Transmit::taken;
+    return;
   }
   const ByteSpan segment = ByteSpan(packet).subspan(ip->header_size, ip->payload_size);
   const auto tcp = parse_tcp(segment, ip->header.source, ip->header.destination);
   EXPECT_TRUE(tcp.has_value()) << "we sent a malformed segment";
-  if (!tcp) return Transmit::taken;
+  if (!tcp) return;
   Sent s{.header = tcp->header, .ip = ip->header, .text = {}, .reserved = 0, .at = at, .words = {}};
   s.reserved = load8(segment, 12) & 0x0f;
   const ByteSpan text = segment.subspan(tcp->header_size);
@@ -393,7 +419,6 @@ Transmit TcpDialogue::transmit(const TxFrame& frame, Time at) {
   if (s.header.has(tcp_flag::ack))
     s.words += fmt::format(" ack {}", static_cast<int32_t>(s.header.acknowledgment - kPeerIsn));
   sent_.push_back(std::move(s));
-  return Transmit::taken;
 }
 
 std::optional<TcpDialogue::Sent> TcpDialogue::next() {

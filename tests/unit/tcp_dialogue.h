@@ -35,7 +35,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
 
   // Text is acknowledged as behind the first few segments of a connection (RFC 5681 §4.2 plainly), unless the
   // configuration names another number of quick ACKs than the default.
-  explicit TcpDialogue(const Config& config = {}, uint32_t mtu = 1500, uint64_t seed = 1);
+  // `offloads`: the link takes super-segments, and cuts them into the packets that the peer sees.
+  explicit TcpDialogue(const Config& config = {}, uint32_t mtu = 1500, uint64_t seed = 1, bool offloads = false);
 
   // --- our user ---
   SocketId listen(const TcpOptions& options = {}, uint32_t backlog = 8);
@@ -58,8 +59,9 @@ class TcpDialogue : public LinkPort, public ReadySink {
 
   // --- the peer ---
   // "flags from:to(length) [ack n] [win n] [mss n] [wscale n] [urg n] [ce] [ect0] [sackOK] [ts n] [ecr n]
-  // [bad-checksum] [fo cookie-in-hex|request] [sack from:to …]". The text is a pattern. "ts" is as on the wire, "ecr" a
-  // time of ours in milliseconds.
+  // [bad-checksum] [fo cookie-in-hex|request] [gso n] [sack from:to …]". "gso": a super-segment of packets with n
+  // octets each, its checksum left open (0: one packet). The text is a pattern. "ts" is as on the wire, "ecr" a time of
+  // ours in milliseconds.
   void peer(const std::string& segment);  // and flushes, as a batch of one
   void peer_batch(const std::vector<std::string>& segments);
   void peer_header(TcpHeader header, ByteSpan text = {});  // any header at all, sequence numbers as on the wire
@@ -87,6 +89,7 @@ class TcpDialogue : public LinkPort, public ReadySink {
   std::optional<Sent> next();  // takes it
   Sent take() { return next().value_or(Sent{}); }
   size_t pending() const { return sent_.size(); }
+  size_t frames = 0;  // given to the device: a super-segment is one
   std::vector<Sent> take_all();
   std::vector<std::string> take_words();
 
@@ -108,7 +111,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
   std::vector<std::vector<std::byte>> other_packets;  // sent, not TCP
 
  private:
-  void inject(ByteSpan ip_packet);
+  void inject(ByteSpan ip_packet, const FrameOffload& offload = {});
+  void note_packet(ByteSpan head, std::span<const ByteSpan> body, Time at);
   std::string stamp_words(const TcpTimestamps& t) const;
   void check() { EXPECT_EQ(stack.check_invariants(now), ""); }
   uint16_t our_port_ = kOurPort;
