@@ -29,10 +29,6 @@ class Ip {
   // address_not_available (source is not ours).
   Result<Path> path(const IpAddress& destination, const IpAddress& source) const;
 
-  // A transport hears nothing from this way for a while: whether the neighbor is still there is asked at its next use
-  // (RFC 1122 §3.3.1.4, "negative advice").
-  void doubt(const Path& path);
-
   // --- the MTU of whole paths, as routers told (RFC 1191): path() knows only that of the first link ---
   PathMtu path_mtu(const IpAddress& destination, Time now) const;
   uint32_t path_mtu_version() const;  // changes whenever something is learned

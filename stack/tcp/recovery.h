@@ -176,7 +176,6 @@ class Recovery {
   Frto frto_ = Frto::off;
   bool resent_any_ = false;  // since undo_from_
   bool urgent_ = false;
-  bool rescued_ = false;  // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
   bool window_kept_ = false;  // in loss, but because the path takes smaller segments: nothing to come back from
   bool rescued_ = false;      // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
   bool sack_ = false;

@@ -78,7 +78,7 @@ class Http(unittest.TestCase):
             return received_to_the_end(client)
 
     def test_fetch_from_httpd(self):
-        for way in ([], ["--epoll"], ["--threads"]):
+        for way in ([], ["--threads"]):
             port = free_port()
             with self.subTest(way=way), self.server(port, *way):
                 got = run(app("fetch", "--sha256", f"http://{HOST}:{port}/big"))

@@ -73,7 +73,7 @@ class Options(InteropTest):
     def assert_agreed(self, *which):
         require("ss")
         said = run(["ss", "-tinoH", "state", "established", *which]).stdout
-        self.assertRegex(said, r"\bts sack\b.*\bwscale:7,[0-9]+\b", which)
+        self.assertRegex(said, r"\bts sack\b.*\bwscale:8,[0-9]+\b", which)
 
     def test_the_kernel_calls(self):
         with socket.create_connection((STACK, 7), 20) as client:

@@ -177,6 +177,7 @@ namespace {
 
 Config behind_the_start(Config c) {
   if (c.tcp.quick_acks == TcpConfig{}.quick_acks) c.tcp.quick_acks = 0;
+  if (c.tcp.send_buffer == TcpConfig{}.send_buffer) c.tcp.send_buffer = 1 << 20;
   return c;
 }
 

@@ -34,7 +34,8 @@ class TcpDialogue : public LinkPort, public ReadySink {
   static constexpr uint32_t kPeerIsn = 0xfffff000;  // so that every dialogue crosses the wrap (RFC 9293 §3.4)
 
   // Text is acknowledged as behind the first few segments of a connection (RFC 5681 §4.2 plainly), unless the
-  // configuration names another number of quick ACKs than the default.
+  // configuration names another number of quick ACKs than the default; and the user may send a mebibyte at once, unless
+  // it names another send buffer.
   // `offloads`: the link takes super-segments, and cuts them into the packets that the peer sees.
   explicit TcpDialogue(const Config& config = {}, uint32_t mtu = 1500, uint64_t seed = 1, bool offloads = false);
 

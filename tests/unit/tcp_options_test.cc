@@ -79,6 +79,11 @@ TEST(TcpOptions, NoBytesInTheirPlaceHurtAHandshake) {
     const SocketId id = active.connect();
     active.take();
     peer(active, {.flags = tcp_flag::syn | tcp_flag::ack, .seq = 0, .options = soup(rng)});
+    // Some bytes are a timestamp that echoes what we never said: an old SYN,ACK, refused. The right one may still come.
+    if (active.state(id) == TcpState::syn_sent) {
+      ASSERT_TRUE(active.take().header.has(tcp_flag::rst)) << "seed " << seed;
+      peer(active, {.flags = tcp_flag::syn | tcp_flag::ack, .seq = 0});
+    }
     peer(active, {.text = "xyz"});
     ASSERT_EQ(active.read(id), "xyz") << "seed " << seed;
   }
