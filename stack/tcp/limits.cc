@@ -34,7 +34,7 @@ struct Share {
 };
 
 std::string in_words(std::string_view begin, std::string_view word, std::vector<Share> shares) {
-  std::ranges::stable_sort(shares, std::ranges::greater{}, &Share::time);
+  std::ranges::sort(shares, std::ranges::greater{}, &Share::time);
   Duration all{};
   for (const Share& s : shares) all += s.time;
   if (all <= Duration{}) return {};

@@ -73,7 +73,8 @@ TEST(TcpClosing, AfterThePeersFinWeGoOnSending) {
   t.stack.tcp_shutdown_send(id, t.now).value();
   EXPECT_EQ(t.state(id), last_ack);
   const auto sent = t.take_all();
-  EXPECT_EQ(sent.back().words, "FP. 8761:10001(1240) ack 2");
+  EXPECT_EQ(sent[sent.size() - 2].words, "P. 8761:10001(1240) ack 2") << "no other small segment is under way";
+  EXPECT_EQ(sent.back().words, "F. 10001:10001(0) ack 2");
   t.peer(". 2:2(0) ack 10002");
   EXPECT_EQ(t.state(id), closed);
   EXPECT_EQ(t.listed(), closed);
