@@ -107,6 +107,7 @@ namespace limpid {
   X(tcp_challenge_acks_limited, "challenge ACKs not sent because of the rate limit")                   \
   X(tcp_acks_limited, "answers to out-of-window segments not sent because of the rate limit")          \
   X(tcp_resets_sent, "RST segments sent")                                                              \
+  X(tcp_resets_limited, "RST segments to nobody's segments not sent because of the rate limit")            \
   X(tcp_resets_received, "RST segments that ended a connection")                                       \
   X(tcp_active_opens, "connections opened by us")                                                      \
   X(tcp_passive_opens, "connections opened by a peer and established")                                 \

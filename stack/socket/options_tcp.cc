@@ -21,6 +21,28 @@ constexpr int kMostSegment = 32'767;           // Linux MAX_TCP_WINDOW
 
 bool is_between(int value, int low, int high) { return value >= low && value <= high; }
 
+// TCP_DEFER_ACCEPT counts SYN,ACKs, as on Linux: so many whose back-off, from one second on, reaches as many seconds.
+constexpr int kFirstTimeout = 1;
+constexpr int kLongestTimeout = 120;
+
+uint8_t tries_within(int seconds) {
+  uint8_t tries = 0;
+  for (int timeout = kFirstTimeout, period = 0; period < seconds && tries < UINT8_MAX; ++tries) {
+    period += timeout;
+    timeout = std::min(2 * timeout, kLongestTimeout);
+  }
+  return tries;
+}
+
+int seconds_of(uint8_t tries) {
+  int period = 0;
+  for (int timeout = kFirstTimeout; tries > 0; --tries) {
+    period += timeout;
+    timeout = std::min(2 * timeout, kLongestTimeout);
+  }
+  return period;
+}
+
 // What the caller asked for, put into `options`: 0 or an errno.
 int change(TcpOptions& options, int name, int value) {
   switch (name) {
@@ -55,6 +77,9 @@ int change(TcpOptions& options, int name, int value) {
     case TCP_SYNCNT:
       if (!is_between(value, 1, kMostSynRetries)) return EINVAL;
       options.syn_retries = static_cast<uint32_t>(value);
+      return 0;
+    case TCP_DEFER_ACCEPT:
+      options.defer_accept = tries_within(value);
       return 0;
     case TCP_USER_TIMEOUT:
       if (value < 0) return EINVAL;
@@ -179,6 +204,8 @@ int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
       return out.write(count_or(options.syn_retries, config.syn_retries));
     case TCP_USER_TIMEOUT:
       return out.write(static_cast<int>(to_ms(options.user_timeout)));
+    case TCP_DEFER_ACCEPT:
+      return out.write(seconds_of(options.defer_accept));
     case TCP_FASTOPEN:
       return out.write(static_cast<int>(options.fast_open_queue));
     case TCP_FASTOPEN_CONNECT:

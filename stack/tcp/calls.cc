@@ -142,6 +142,7 @@ void Tcp::close(SocketId id, Time now) {
   Connection* c = find(id);
   if (c == nullptr) return;
   c->close(now);
+  if (!c->released()) return note_orphan(*c, now);
   settle(*c, now);
 }
 

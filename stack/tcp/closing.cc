@@ -18,7 +18,29 @@ void Tcp::settle(Connection& c, Time now) {
   if (!c.attached()) forget(c);
 }
 
-void Tcp::forget(Connection& c) { connections_.erase(handle_of(c)); }
+void Tcp::forget(Connection& c) {
+  if (c.orphaned_) --orphan_count_;
+  connections_.erase(handle_of(c));
+}
+
+// The user has let go of a connection that is not over. Those are bounded in number: the one that lingers longest goes
+// first, with a RST.
+void Tcp::note_orphan(Connection& c, Time now) {
+  c.orphaned_ = true;
+  ++orphan_count_;
+  orphans_.push_back(handle_of(c));
+  while (orphan_count_ > config_.max_orphans) {
+    Connection* oldest = connections_.get(orphans_.front());
+    orphans_.pop_front();
+    if (oldest == nullptr) continue;
+    env_.counters.add(Counter::tcp_orphans_shed);
+    oldest->abort(Rule::tcp_orphan_shed, now);
+    settle(*oldest, now);
+  }
+  // Most end by themselves: their handles, which find nothing any more, leave now and then.
+  if (orphans_.size() > 2 * orphan_count_ + 1024)
+    std::erase_if(orphans_, [&](ConnectionHandle h) { return connections_.get(h) == nullptr; });
+}
 
 void Tcp::give_up_port(PortHold& hold, const Endpoint& local) {
   if (hold.claim) ports_.release(hold.claim);

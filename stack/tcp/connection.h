@@ -159,6 +159,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   PortHold port_;                   // how it holds its local port
   Handle<Listener> listener_;       // whose accept queue it came through
   bool waits_for_accept_ = false;   // in the queue of a listener: nobody is to be woken yet
+  bool orphaned_ = false;           // the user has let go, and the stack counts it among such
   bool fast_open_pending_ = false;  // the listener counts it among those whose handshake goes on
 
  private:

@@ -5,6 +5,7 @@
 
 #include "stack/base/counters.h"
 #include "stack/base/intrusive_list.h"
+#include "stack/base/rng.h"
 #include "stack/base/timer_queue.h"
 #include "stack/base/trace.h"
 #include "stack/config.h"
@@ -19,7 +20,7 @@ class Connection;
 struct DirtyTag;
 struct BlockedTag;
 
-// At most `per_second` in any second of stack time: challenge ACKs (RFC 5961 §7).
+// At most `per_second` in any second of stack time.
 struct PerSecondLimit {
   uint32_t per_second;
   Time window_start{};
@@ -34,6 +35,31 @@ struct PerSecondLimit {
   }
 };
 
+// About `per_second` in any second: from half of it to half as much again, so that nobody can tell from how many
+// answers it got itself how many others there were. Challenge ACKs (RFC 5961 §7; CVE-2016-5696).
+class SecretPerSecondLimit {
+ public:
+  SecretPerSecondLimit(uint32_t per_second, Rng rng) : per_second_(per_second), rng_(rng) {}
+
+  bool allow(Time now) {
+    if (!begun_ || now - window_start_ >= 1s) {
+      begun_ = true;
+      window_start_ = now;
+      left_ = per_second_ / 2 + static_cast<uint32_t>(rng_.below(uint64_t{per_second_} + 1));
+    }
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+
+ private:
+  uint32_t per_second_;
+  Rng rng_;
+  Time window_start_{};
+  uint32_t left_ = 0;
+  bool begun_ = false;
+};
+
 struct TcpEnvironment {
   const TcpConfig& config;
   Ip& ip;
@@ -41,7 +67,8 @@ struct TcpEnvironment {
   Tracer& tracer;
   ReadySink& ready;
   TimerQueue timers;
-  PerSecondLimit challenge_acks;
+  SecretPerSecondLimit challenge_acks;
+  PerSecondLimit resets;  // to segments that belong to nobody
   TimestampClock timestamps;
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs

@@ -63,14 +63,7 @@ void Tcp::open_fast(const Opening& opening, Slice text, Time now) {
                                   .recent = {}};
   if (handshake.agreed.timestamps) handshake.recent.take(h.options.timestamps->value, now);
   env_.counters.add(Counter::tcp_fast_opens);
-  env_.tracer.emit(EventKind::tcp_connection_started, Rule::tcp_fast_open, number, now,
-                   {opening.tuple.local.address.v4_bits(), opening.tuple.remote.address.v4_bits(),
-                    opening.tuple.local.port, opening.tuple.remote.port});
-  env_.tracer.emit(EventKind::tcp_state_updated, Rule::tcp_fast_open, number, now,
-                   {static_cast<uint32_t>(TcpState::listen), static_cast<uint32_t>(TcpState::syn_received)});
-  env_.tracer.emit(EventKind::tcp_options_negotiated, Rule::tcp_options, number, now,
-                   {handshake.agreed.peer_mss, handshake.agreed.receive_shift, handshake.agreed.send_shift,
-                    handshake.agreed.flags()});
+  trace_opening(number, opening.tuple, handshake.agreed, Rule::tcp_fast_open, now);
 
   const auto handle = connections_.emplace(env_, number, opening.tuple, opening.path, listener.options);
   Connection& c = adopt(handle, opening.listener);

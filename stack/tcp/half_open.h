@@ -26,8 +26,10 @@ struct HalfOpen : ListHook<> {
   Seq irs;
   Negotiated agreed;
   uint32_t peer_window = 0;
-  uint32_t number = 0;  // of the connection, in the trace
-  uint32_t sent = 0;    // SYN,ACKs so far
+  uint32_t number = 0;   // of the connection, in the trace
+  uint32_t sent = 0;     // SYN,ACKs so far
+  uint8_t timeouts = 0;  // expiries of the timer
+  bool acked = false;    // the handshake is through, and text is waited for (TCP_DEFER_ACCEPT)
   Time first_sent{};
   RecentTimestamp recent;  // of the peer's SYN, if both sides offered timestamps
 };

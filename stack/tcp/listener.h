@@ -42,6 +42,7 @@ class Listener {
   uint32_t half_open_count = 0;
   std::deque<Handle<Connection>> accept_queue;
   FastOpenQueue fast_open;
+  Time cookies_until{};  // ACKs may bring SYN cookies until then
 
   // As on Linux: a backlog of n lets n + 1 connections wait.
   bool accept_queue_full() const { return accept_queue.size() > backlog; }

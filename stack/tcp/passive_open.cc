@@ -13,11 +13,15 @@ uint32_t receive_buffer(const TcpOptions& options, const TcpConfig& config) {
   return options.receive_buffer > 0 ? options.receive_buffer : config.receive_buffer;
 }
 
-uint16_t syn_window(const TcpOptions& options, const TcpConfig& config) {  // never scaled (RFC 7323 §2.2)
-  return static_cast<uint16_t>(std::min<uint32_t>(receive_buffer(options, config), 65'535));
+}  // namespace
+
+uint16_t Tcp::syn_window(const TcpOptions& options) const {  // never scaled (RFC 7323 §2.2)
+  return static_cast<uint16_t>(std::min<uint32_t>(receive_buffer(options, config_), 65'535));
 }
 
-}  // namespace
+uint8_t Tcp::shift_to_offer(const TcpOptions& options) const {
+  return shift_for_buffer(receive_buffer(options, config_), config_);
+}
 
 // RFC 9293 §3.10.7.2: first RST, second ACK, third SYN, fourth anything else.
 void Tcp::arrives_at_listener(Handle<Listener> handle, const Delivery& d, const TcpHeader& h, Slice text, Time now,
@@ -31,18 +35,19 @@ void Tcp::arrives_at_listener(Handle<Listener> handle, const Delivery& d, const 
   };
 
   if (h.has(tcp_flag::rst)) return refuse(Counter::tcp_drop_no_connection, Rule::tcp_flags);
-  if (h.has(tcp_flag::ack)) return answer_nobody(d, h, text_length, Rule::tcp_no_connection, now);
+  const auto path = env_.ip.path(d.source, d.destination);
+  if (!path) return refuse(Counter::tcp_drop_bad_address, Rule::tcp_address);
+  Opening opening{.listener = handle, .tuple = tuple, .path = *path, .header = h, .tos = d.tos, .isn = {}};
+  if (h.has(tcp_flag::ack)) {
+    if (take_cookie(opening, text, now)) return;
+    return answer_nobody(d, h, text_length, Rule::tcp_no_connection, now);
+  }
   // SYN with FIN is no way to open a connection, but a way to look for holes in filters.
   if (!h.has(tcp_flag::syn) || h.has(tcp_flag::fin)) return refuse(Counter::tcp_drop_bad_flags, Rule::tcp_flags);
   if (listener.accept_queue_full()) return refuse(Counter::tcp_drop_accept_queue_full, Rule::tcp_accept_queue_full);
-  const auto path = env_.ip.path(d.source, d.destination);
-  if (!path) return refuse(Counter::tcp_drop_bad_address, Rule::tcp_address);
-  Opening opening{.listener = handle,
-                  .tuple = tuple,
-                  .path = *path,
-                  .header = h,
-                  .tos = d.tos,
-                  .isn = isn.value_or(initial_sequence(tuple, now))};
+  // (An old connection in TIME-WAIT wants a number beyond its own: no cookie is.)
+  if (!isn && wants_cookie(listener)) return answer_with_cookie(opening, now);
+  opening.isn = isn.value_or(initial_sequence(tuple, now));
   if (may_open_fast(opening, text_length, now)) return open_fast(opening, std::move(text), now);
   open_half(opening, now);
 }
@@ -52,7 +57,7 @@ Negotiated Tcp::agree(const Opening& opening) const {
   const TcpOptions& options = listeners_.get(opening.listener)->options;
   const TcpHeader& h = opening.header;
   Negotiated agreed;
-  agreed.receive_shift = shift_for_buffer(receive_buffer(options, config_), config_);
+  agreed.receive_shift = shift_to_offer(options);
   agreed.advertised_mss = Negotiated::mss_to_advertise(opening.path.mtu, kHeaders, options.max_segment);
   agreed.offer(config_);
   agreed.read_peer_syn(h.options, config_);
@@ -65,7 +70,7 @@ void Tcp::open_half(const Opening& opening, Time now) {
   const FourTuple& tuple = opening.tuple;
   const TcpHeader& h = opening.header;
   Listener& listener = *listeners_.get(opening.listener);
-  if (listener.half_open_count >= config_.syn_queue) {  // RFC 4987 §3.2: recycle the oldest
+  if (listener.half_open_count >= config_.syn_queue) {  // RFC 4987 §3.4: recycle the oldest
     env_.counters.add(Counter::tcp_drop_syn_queue_full);
     drop_half_open(listener.half_open.front());
   }
@@ -89,14 +94,19 @@ void Tcp::open_half(const Opening& opening, Time now) {
   listener.half_open.push_back(half);
   ++listener.half_open_count;
 
-  env_.tracer.emit(
-      EventKind::tcp_connection_started, Rule::tcp_passive_open, half.number, now,
-      {tuple.local.address.v4_bits(), tuple.remote.address.v4_bits(), tuple.local.port, tuple.remote.port});
-  env_.tracer.emit(EventKind::tcp_state_updated, Rule::tcp_passive_open, half.number, now,
-                   {static_cast<uint32_t>(TcpState::listen), static_cast<uint32_t>(TcpState::syn_received)});
-  env_.tracer.emit(EventKind::tcp_options_negotiated, Rule::tcp_options, half.number, now,
-                   {half.agreed.peer_mss, half.agreed.receive_shift, half.agreed.send_shift, half.agreed.flags()});
+  trace_opening(half.number, tuple, half.agreed, Rule::tcp_passive_open, now);
   send_syn_ack(half, opening.fast_open, now);
+}
+
+void Tcp::trace_opening(uint32_t number, const FourTuple& tuple, const Negotiated& agreed, Rule why, Time now) {
+  if (!env_.tracer.on()) return;
+  env_.tracer.emit(
+      EventKind::tcp_connection_started, why, number, now,
+      {tuple.local.address.v4_bits(), tuple.remote.address.v4_bits(), tuple.local.port, tuple.remote.port});
+  env_.tracer.emit(EventKind::tcp_state_updated, why, number, now,
+                   {static_cast<uint32_t>(TcpState::listen), static_cast<uint32_t>(TcpState::syn_received)});
+  env_.tracer.emit(EventKind::tcp_options_negotiated, Rule::tcp_options, number, now,
+                   {agreed.peer_mss, agreed.receive_shift, agreed.send_shift, agreed.flags()});
 }
 
 // <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
@@ -107,7 +117,7 @@ void Tcp::send_syn_ack(HalfOpen& half, const std::optional<FastOpenOption>& fast
             .seq = half.iss,
             .ack = Seq{half.irs.value + 1},
             .flags = static_cast<uint8_t>(tcp_flag::syn | tcp_flag::ack | (half.agreed.ecn ? tcp_flag::ece : 0)),
-            .window = syn_window(listener.options, config_),
+            .window = syn_window(listener.options),
             .ttl = listener.options.ttl,
             .why = half.sent == 0 ? Rule::tcp_syn_ack : Rule::tcp_retransmit_syn,
             .state = TcpState::syn_received,
@@ -120,10 +130,14 @@ void Tcp::send_syn_ack(HalfOpen& half, const std::optional<FastOpenOption>& fast
   c.options.timestamps = timestamps_of(half, now);
   c.options.fast_open = fast_open;
   if (half.sent > 0) env_.counters.add(Counter::tcp_retransmits);
-  const Duration wait = std::min(config_.initial_rto * (int64_t{1} << std::min(half.sent, 20u)), config_.maximum_rto);
   ++half.sent;
-  env_.timers.set(half.timer, now + wait);
+  set_half_open_timer(half, now);
   send_control(c, now);
+}
+
+void Tcp::set_half_open_timer(HalfOpen& half, Time now) {
+  const int64_t factor = int64_t{1} << std::min<unsigned>(half.timeouts, 20);
+  env_.timers.set(half.timer, now + std::min(config_.initial_rto * factor, config_.maximum_rto));
 }
 
 std::optional<TcpTimestamps> Tcp::timestamps_of(const HalfOpen& half, Time now) const {
@@ -132,9 +146,18 @@ std::optional<TcpTimestamps> Tcp::timestamps_of(const HalfOpen& half, Time now) 
                        .echo = half.recent.value};
 }
 
+// RFC 4987 §3.3: the tries end. With TCP_DEFER_ACCEPT, and the handshake through, nothing is sent while text is waited
+// for; when that time is over the SYN,ACK goes once more, so that the peer's ACK can make a connection of it (as
+// Linux).
 void Tcp::on_half_open_timer(uint32_t index, Time now) {
   HalfOpen& half = *half_open_.at(index);
-  if (half.sent > config_.syn_ack_retries) return drop_half_open(half);  // RFC 4987 §3.3
+  const uint32_t deferred = listeners_.get(half.listener)->options.defer_accept;
+  const bool waits_for_text = deferred > 0 && half.acked;
+  if (half.timeouts >= config_.syn_ack_retries && (!waits_for_text || half.timeouts >= deferred))
+    return drop_half_open(half);
+  const bool silent = waits_for_text && half.timeouts + 1u < deferred;
+  ++half.timeouts;
+  if (silent) return set_half_open_timer(half, now);
   send_syn_ack(half, {}, now);
 }
 
@@ -157,7 +180,7 @@ void Tcp::challenge_half_open(const HalfOpen& half, Rule why, Time now) {
                 .seq = Seq{half.iss.value + 1},
                 .ack = Seq{half.irs.value + 1},
                 .flags = tcp_flag::ack,
-                .window = static_cast<uint16_t>(syn_window(options, config_) >> half.agreed.receive_shift),  // scaled
+                .window = static_cast<uint16_t>(syn_window(options) >> half.agreed.receive_shift),  // scaled
                 .ttl = options.ttl,
                 .options = stamps,
                 .why = why,
@@ -201,7 +224,7 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, 
     if (stamped) half.recent.take_if_newer(h.options.timestamps->value, now);
     return send_syn_ack(half, {}, now);
   }
-  if (seq < nxt || seq > nxt + syn_window(listeners_.get(half.listener)->options, config_)) {
+  if (seq < nxt || seq > nxt + syn_window(listeners_.get(half.listener)->options)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
     if (!reset) challenge_half_open(half, Rule::tcp_ack_out_of_window, now);
     return;
@@ -232,31 +255,42 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, 
                          .seq_base = half.iss},
                         now);
   }
+  // TCP_DEFER_ACCEPT: an ACK alone tells the user nothing.
+  if (half.timeouts < listeners_.get(half.listener)->options.defer_accept && text.length == 0 &&
+      !h.has(tcp_flag::fin)) {
+    half.acked = true;
+    return refuse(Counter::tcp_drop_deferred, Rule::tcp_deferred);
+  }
   // As on Linux: no room in the accept queue means that the ACK did not come; the peer will say something again, or our
   // SYN,ACK will.
   if (listeners_.get(half.listener)->accept_queue_full() || connections_.size() >= config_.max_connections) {
     return refuse(Counter::tcp_drop_accept_queue_full, Rule::tcp_accept_queue_full);
   }
-  establish(index, h, tos, std::move(text), now);
+  const Ready ready = ready_of(half, now);
+  drop_half_open(half);
+  establish(ready, h, tos, std::move(text), now);
 }
 
-// The half-open entry becomes a connection, and the segment that made it one goes through all steps of §3.10.7.4 there.
-void Tcp::establish(uint32_t index, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
-  HalfOpen& half = *half_open_.at(index);
-  const Handle<Listener> listener_handle = half.listener;
-  Listener& listener = *listeners_.get(listener_handle);
-  const Connection::Handshake handshake{.iss = half.iss,
-                                        .irs = half.irs,
-                                        .agreed = half.agreed,
-                                        .peer_window = half.peer_window,
-                                        .syn_ack_was_lost = half.sent > 1,
-                                        .rtt = half.sent == 1 ? now - half.first_sent : Duration{},
-                                        .recent = half.recent};
-  const auto handle = connections_.emplace(env_, half.number, half.demux.tuple, half.path, listener.options);
-  drop_half_open(half);
+Tcp::Ready Tcp::ready_of(const HalfOpen& half, Time now) const {
+  return {.handshake = {.iss = half.iss,
+                        .irs = half.irs,
+                        .agreed = half.agreed,
+                        .peer_window = half.peer_window,
+                        .syn_ack_was_lost = half.sent > 1,
+                        .rtt = half.sent == 1 ? now - half.first_sent : Duration{},
+                        .recent = half.recent},
+          .number = half.number,
+          .tuple = half.demux.tuple,
+          .path = half.path,
+          .listener = half.listener};
+}
 
-  Connection& c = adopt(handle, listener_handle);
-  c.open_passively(handshake, now);
+// The handshake becomes a connection, and the segment that made it one goes through all steps of §3.10.7.4 there.
+void Tcp::establish(const Ready& ready, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
+  const Listener& listener = *listeners_.get(ready.listener);
+  const auto handle = connections_.emplace(env_, ready.number, ready.tuple, ready.path, listener.options);
+  Connection& c = adopt(handle, ready.listener);
+  c.open_passively(ready.handshake, now);
 
   Segment segment = c.unwrap_segment(h, std::move(text));
   segment.marked = (tos & ecn_bits::mask) == ecn_bits::ce;

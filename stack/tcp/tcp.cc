@@ -12,7 +12,8 @@ Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& t
            .tracer = tracer,
            .ready = ready,
            .timers = {},
-           .challenge_acks = {config.challenge_acks_per_second},
+           .challenge_acks = SecretPerSecondLimit(config.challenge_acks_per_second, rng.split("challenge acks")),
+           .resets = {.per_second = config.resets_per_second},
            .timestamps = TimestampClock(rng.split("timestamps").key()),
            .dirty = {},
            .blocked = {},
@@ -20,6 +21,7 @@ Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& t
       ports_({config.ephemeral_first, config.ephemeral_last}, rng.split("ports")),
       demux_(rng.split("demux").key()),
       isn_(rng.split("isn").key()),
+      syn_cookie_(rng.split("syn cookies").key()),
       fast_open_keys_{.primary = rng.split("fast open").key()},
       share_(rng.split("reuseport").key()) {}
 
@@ -108,6 +110,7 @@ void Tcp::answer_nobody(const Delivery& d, const TcpHeader& h, uint32_t text_len
   const FourTuple tuple{{d.destination, h.destination_port}, {d.source, h.source_port}};
   drop(tuple, h, text_length, 0, Counter::tcp_drop_no_connection, why, TcpState::closed, now);
   if (h.has(tcp_flag::rst)) return;
+  if (!env_.resets.allow(now)) return env_.counters.add(Counter::tcp_resets_limited);
   Control reset{.tuple = tuple, .flags = tcp_flag::rst, .why = why};
   if (h.has(tcp_flag::ack)) {
     reset.seq = Seq{h.acknowledgment};

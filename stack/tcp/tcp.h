@@ -3,11 +3,13 @@
 //
 //   receive()  tcp.cc           demux -> connection | half-open | TIME-WAIT -> listener -> nobody (RST)
 //   passive_open.cc             LISTEN and SYN-RECEIVED: SYN queue and accept queue
+//   cookie_open.cc              SYNs that are answered and not remembered
 //   fast_open_server.cc         SYNs whose text is taken at once
 //   closing.cc                  what becomes of a connection that left the network; TIME-WAIT
 //   calls.cc                    the user calls, by SocketId
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "stack/tcp/half_open.h"
 #include "stack/tcp/isn.h"
 #include "stack/tcp/listener.h"
+#include "stack/tcp/syn_cookie.h"
 #include "stack/tcp/time_wait.h"
 
 namespace limpid {
@@ -121,12 +124,31 @@ class Tcp {
   Connection& adopt(Handle<Connection> handle, Handle<Listener> listener);
   std::optional<TcpTimestamps> timestamps_of(const HalfOpen& half, Time now) const;
   void arrives_at_half_open(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
-  void establish(uint32_t index, const TcpHeader& header, uint8_t tos, Slice text, Time now);
+  // A handshake that is through.
+  struct Ready {
+    Connection::Handshake handshake;
+    uint32_t number = 0;
+    FourTuple tuple;
+    Path path;
+    Handle<Listener> listener;
+  };
+  Ready ready_of(const HalfOpen& half, Time now) const;
+  void establish(const Ready& ready, const TcpHeader& header, uint8_t tos, Slice text, Time now);
+  void trace_opening(uint32_t number, const FourTuple& tuple, const Negotiated& agreed, Rule why, Time now);
+  uint16_t syn_window(const TcpOptions& options) const;
+  uint8_t shift_to_offer(const TcpOptions& options) const;
+  void set_half_open_timer(HalfOpen& half, Time now);
   void on_half_open_timer(uint32_t index, Time now);
   void drop_half_open(HalfOpen& half);
   void reset_half_open(HalfOpen& half, Time now);
   void challenge_half_open(const HalfOpen& half, Rule why, Time now);
   void close_listener(Handle<Listener> handle, Time now);
+
+  // --- cookie_open.cc: RFC 4987 §3.6 ---
+  bool wants_cookie(const Listener& listener) const;
+  void answer_with_cookie(const Opening& opening, Time now);
+  std::optional<Negotiated> read_cookie(const Opening& opening, Time now) const;
+  bool take_cookie(const Opening& opening, Slice& text, Time now);
 
   // --- fast_open_server.cc: RFC 7413 §4.2.2 ---
   // Whether the text of this SYN may be taken at once; and what our SYN,ACK says of cookies, in `opening`.
@@ -147,6 +169,7 @@ class Tcp {
   void end_time_wait(TimeWait& t, Rule why, Time now);
   void give_up_port(PortHold& hold, const Endpoint& local);
   void forget(Connection& c);
+  void note_orphan(Connection& c, Time now);
 
   Listener* find_listener(SocketId id) const;
   static TcpStatus status_of(const Listener& listener);
@@ -159,6 +182,7 @@ class Tcp {
   PortTable ports_;
   Demux demux_;
   IsnGenerator isn_;
+  SynCookie syn_cookie_;
   FastOpenKeys fast_open_keys_;  // unless the configuration or a listener has its own
   TupleHash share_;              // picks among listeners that share a port
   ListenerTable listener_table_;
@@ -167,6 +191,8 @@ class Tcp {
   Slab<TimeWait> time_wait_;
   Slab<Listener> listeners_;
   IntrusiveList<TimeWait> oldest_time_wait_;
+  std::deque<ConnectionHandle> orphans_;  // the oldest first, and some that have gone since
+  size_t orphan_count_ = 0;
 };
 
 }  // namespace limpid

@@ -157,7 +157,9 @@ TEST(TcpSynReceived, AResetAfterAnActiveOpenIsRefusal) {
 
 // req: 4987-3.2-a, ATK-synflood
 TEST(TcpSynQueue, IsBoundedTheOldestMakesRoomAndEstablishedConnectionsLive) {
-  TcpDialogue t;
+  Config config;
+  config.tcp.syn_cookies = SynCookies::off;
+  TcpDialogue t(config);
   const SocketId server = t.establish_passively();
   const uint32_t isn = t.our_isn;
   Rng rng(1);
@@ -176,9 +178,11 @@ TEST(TcpSynQueue, IsBoundedTheOldestMakesRoomAndEstablishedConnectionsLive) {
   EXPECT_EQ(t.read(server), "abcdefghij");
 }
 
-// req: ATK-synflood
-TEST(TcpSynQueue, AGenuineClientIsServedDuringAFlood) {
-  TcpDialogue t;
+// req: ATK-synflood, 4987-3.4-a
+TEST(TcpSynQueue, WithoutCookiesAGenuineClientIsServedIfItIsQuickerThanTheFlood) {
+  Config config;
+  config.tcp.syn_cookies = SynCookies::off;
+  TcpDialogue t(config);
   t.listen();
   for (uint16_t i = 0; i < 2000; ++i) t.peer_header(syn_from(static_cast<uint16_t>(10'000 + i)));
   t.take_all();
@@ -193,6 +197,7 @@ TEST(TcpSynQueue, AGenuineClientIsServedDuringAFlood) {
 TEST(TcpSynQueue, ItsSizeIsConfigured) {
   Config config;
   config.tcp.syn_queue = 3;
+  config.tcp.syn_cookies = SynCookies::off;
   TcpDialogue t(config);
   t.listen();
   for (const uint16_t port : std::initializer_list<uint16_t>{1001, 1002, 1003, 1004, 1005})
