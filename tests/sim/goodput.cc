@@ -47,9 +47,9 @@ struct Cell {
 std::vector<Cell> all_cells() {
   std::vector<Cell> cells;
   for (size_t algorithm = 1; algorithm < kCongestionNames.size(); ++algorithm)
-    for (uint32_t loss : {100, 1'000, 10'000, 30'000, 100'000})
+    for (uint32_t loss : {100U, 1'000U, 10'000U, 30'000U, 100'000U})
       for (Duration rtt : {1ms, 10ms, 50ms, 100ms, 300ms})
-        for (uint32_t quarters : {1, 4, 16})
+        for (uint32_t quarters : {1U, 4U, 16U})
           cells.push_back({static_cast<CongestionChoice>(algorithm), loss, rtt, quarters});
   return cells;
 }

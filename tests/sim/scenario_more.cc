@@ -50,7 +50,9 @@ void draw_calls(Rng& rng, TalkerPlan& talker, uint64_t both) {
     const uint64_t at = rng.below(both + 1);
     talker.calls.push_back({.at = at, .kind = kind, .value = draw_value(rng, kind)});
   }
-  std::ranges::stable_sort(talker.calls, {}, &CallPlan::at);
+  // By time, those of one time in the order they were drawn in.
+  for (auto c = talker.calls.begin(); c != talker.calls.end(); ++c)
+    std::rotate(std::ranges::upper_bound(talker.calls.begin(), c, c->at, {}, &CallPlan::at), c, c + 1);
 }
 
 void draw_leave(Rng& rng, TalkerPlan& talker) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <optional>
 
 namespace limpid::sim {
@@ -47,6 +48,9 @@ bool clear(T& value, const T& plain = T{}) {
   return true;
 }
 
+// All are cut, whichever of them changed something.
+bool any(std::initializer_list<bool> cut) { return std::ranges::find(cut, true) != cut.end(); }
+
 bool cut_way(SimImpairments& way, std::string_view what) {
   if (what == "loss") return clear(way.loss_ppm);
   if (what == "lose") return clear(way.lose);
@@ -63,9 +67,10 @@ bool cut_way(SimImpairments& way, std::string_view what) {
 
 bool cut_box(MiddleboxPlan& box, std::string_view what) {
   if (what == "all") return clear(box);
-  if (what == "options") return clear(box.strip_window_scale) | clear(box.strip_timestamps) | clear(box.strip_sack);
+  if (what == "options")
+    return any({clear(box.strip_window_scale), clear(box.strip_timestamps), clear(box.strip_sack)});
   if (what == "mss") return clear(box.clamp_mss);
-  if (what == "ecn") return clear(box.refuse_ecn) | clear(box.bleach_ecn) | clear(box.mark_ppm);
+  if (what == "ecn") return any({clear(box.refuse_ecn), clear(box.bleach_ecn), clear(box.mark_ppm)});
   return false;
 }
 
@@ -107,8 +112,8 @@ bool cut_talker(TalkerPlan& talker, const std::vector<std::string_view>& rest) {
   }
   if (what == "bytes") return clear(talker.bytes);
   if (what == "half") return clear(talker.bytes, talker.bytes / 2);
-  if (what == "pauses") return clear(talker.write_pause) | clear(talker.read_pause) | clear(talker.read_after);
-  if (what == "habits") return clear(talker.peeks) | clear(talker.changes_options);
+  if (what == "pauses") return any({clear(talker.write_pause), clear(talker.read_pause), clear(talker.read_after)});
+  if (what == "habits") return any({clear(talker.peeks), clear(talker.changes_options)});
   if (what == "congestion") return clear(talker.options.congestion);
   return what == "options" && cut_options(talker.options);
 }
@@ -151,10 +156,10 @@ std::vector<std::string> cuts_of(const Scenario& scenario) {
   add_talk_cuts(cuts, scenario.conversations.size());
   for (size_t i = 0; i < scenario.datagrams.size(); ++i) cuts.push_back(fmt::format("datagrams{}", i));
   for (size_t i = 0; i < scenario.links.size(); ++i) {
-    for (size_t side : {0, 1})
+    for (size_t side : {size_t{0}, size_t{1}})
       for (const char* what : {"all", "options", "mss", "ecn"})
         cuts.push_back(fmt::format("box{}.{}.{}", i, side, what));
-    for (size_t way : {0, 1})
+    for (size_t way : {size_t{0}, size_t{1}})
       for (const char* what : {"cuts", "lose", "corrupt", "duplicate", "reorder", "loss", "jitter", "rate", "delay"})
         cuts.push_back(fmt::format("link{}.{}.{}", i, way, what));
   }
