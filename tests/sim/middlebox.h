@@ -41,7 +41,11 @@ class Middlebox final : public Device {
   bool wants_writable() const override { return inner_.wants_writable(); }
   Time next_deadline() const override { return inner_.next_deadline(); }
   void advance(Time now) override { inner_.advance(now); }
-  Capabilities capabilities() const override { return inner_.capabilities(); }
+  Capabilities capabilities() const override {
+    Capabilities c = inner_.capabilities();
+    c.offloads = false;  // it looks at packets
+    return c;
+  }
 
  private:
   void rewrite(MutableByteSpan packet);

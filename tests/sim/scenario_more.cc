@@ -81,6 +81,8 @@ Scenario draw_scenario(uint64_t seed) {
   for (LinkPlan& link : scenario.links)
     for (MiddleboxPlan& box : link.middleboxes)
       if (rng.chance(percent(25))) box = draw_middlebox(rng);
+  Rng offloads = rng.split("offloads");
+  for (LinkPlan& link : scenario.links) link.config.offloads = offloads.chance(percent(50));
   for (HostPlan& host : scenario.hosts) host.config.tcp.congestion = draw_congestion(rng);
   // Urgent octets stay in the stream, so that it can be compared.
   for (ListenerPlan& listener : scenario.listeners) listener.options.urgent_inline = true;

@@ -92,11 +92,14 @@ std::string describe(const Scenario& scenario) {
   }
   for (size_t i = 0; i < scenario.links.size(); ++i) {
     const LinkPlan& link = scenario.links[i];
-    text += fmt::format(
-        "  link {}: {} {} - {} {}, mtu {}{}\n    -> {}{}\n    <- {}{}\n", i, scenario.hosts[link.hosts[0]].name,
-        link.addresses[0].to_string(), scenario.hosts[link.hosts[1]].name, link.addresses[1].to_string(),
-        link.config.mtu, link.config.ethernet ? ", Ethernet" : "", describe(link.config.direction[0]),
-        describe(link.middleboxes[0]), describe(link.config.direction[1]), describe(link.middleboxes[1]));
+    text += fmt::format("  link {}: {} {} - {} {}, mtu {}{}\n    -> {}{}\n    <- {}{}\n", i,
+                        scenario.hosts[link.hosts[0]].name, link.addresses[0].to_string(),
+                        scenario.hosts[link.hosts[1]].name, link.addresses[1].to_string(), link.config.mtu,
+                        link.config.ethernet   ? ", Ethernet"
+                        : link.config.offloads ? ", super-segments"
+                                               : "",
+                        describe(link.config.direction[0]), describe(link.middleboxes[0]),
+                        describe(link.config.direction[1]), describe(link.middleboxes[1]));
   }
   for (const ListenerPlan& listener : scenario.listeners) {
     text +=

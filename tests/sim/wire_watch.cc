@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "stack/base/checksum.h"
+#include "stack/wire/super_segment.h"
 
 namespace limpid::sim {
 
@@ -38,9 +39,12 @@ class WireWatch::Tap final : public Device {
   Transmit transmit(const TxFrame& frame, Time now) override {
     const Transmit result = inner_.transmit(frame, now);
     if (result == Transmit::refused) return result;
-    bytes_.assign(frame.head.begin(), frame.head.end());
-    for (ByteSpan piece : frame.body) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
-    if (const ByteSpan packet = ip_packet(bytes_); !packet.empty()) watch_.sent(host_, packet, mtu_);
+    if (frame.offload.checksum_open) {  // judged by the packets that it stands for
+      cut_super_segment(frame.head, ethernet_ ? kEthernetHeader : 0, frame.body, frame.offload,
+                        [this](ByteSpan head, std::span<const ByteSpan> body) { return judge(head, body); });
+    } else {
+      judge(frame.head, frame.body);
+    }
     return result;
   }
   size_t receive_batch(std::span<FrameRef> frames, Time now) override {
@@ -56,6 +60,12 @@ class WireWatch::Tap final : public Device {
   Capabilities capabilities() const override { return inner_.capabilities(); }
 
  private:
+  bool judge(ByteSpan head, std::span<const ByteSpan> body) {
+    bytes_.assign(head.begin(), head.end());
+    for (ByteSpan piece : body) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
+    if (const ByteSpan packet = ip_packet(bytes_); !packet.empty()) watch_.sent(host_, packet, mtu_);
+    return true;
+  }
   ByteSpan ip_packet(ByteSpan frame) const {
     if (!ethernet_) return frame;
     if (frame.size() < kEthernetHeader || load16(frame, 12) != 0x0800) return {};
