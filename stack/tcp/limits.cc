@@ -23,8 +23,8 @@ constexpr std::array<SendLimitInfo, kSendLimits> kSendLimitInfo = {{
 }};
 
 constexpr std::array<std::string_view, kReceiveLimits> kReceiveLimitNames = {"rcv_wait", "rcv_app", "rcv_hole"};
-constexpr std::array<std::string_view, kReceiveLimits> kReceiveLimitWords = {
-    "the peer", "the application to read", "a hole in what arrived"};
+constexpr std::array<std::string_view, kReceiveLimits> kReceiveLimitWords = {"the peer", "the application to read",
+                                                                             "a hole in what arrived"};
 
 Duration total(std::span<const Duration> times) { return std::accumulate(times.begin(), times.end(), Duration{}); }
 
