@@ -61,8 +61,10 @@ void Connection::note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted
 // The stack's memory comes first: out-of-order text is dropped, counted, and sent again by the peer. What was dropped
 // is not reported any more, but for what came just now: the ACK must say what caused it (RFC 2018 §8).
 void Connection::bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& in) {
-  // A window that was promised before the user made the buffer small is still the peer's to fill.
-  if (rcv_.queue().charge() <= size_t{4} * std::max(rcv_.buffer(), rcv_.wnd())) return;
+  // A window that was promised before the user made the buffer small is still the peer's to fill, and the smallest
+  // buffer is worth a few frames: else each loss would wait for the peer's timer.
+  constexpr size_t kFewFrames = size_t{4} * (FramePool::kHeadroom + FramePool::kSmall);
+  if (rcv_.queue().charge() <= std::max(size_t{4} * std::max(rcv_.buffer(), rcv_.wnd()), kFewFrames)) return;
   env_.counters.add(Counter::tcp_drop_out_of_order_full);
   const auto newest = rcv_.queue().range_after(at.stream());
   rcv_.drop_out_of_order();

@@ -253,7 +253,8 @@ void WireWatch::check_acknowledgment(Flow& flow, const Seen& seen, const std::st
     complain_(where + fmt::format(": acknowledges {} more than arrived", ack - flow.got_end));
   if (flow.acked && before(ack, flow.ack_out)) complain_(where + fmt::format(": acknowledged {} before", flow.ack_out));
   const uint32_t unit = 1u << shift;  // less than a unit of the scale may be lost by rounding (RFC 7323 §2.4)
-  if (flow.acked && before(edge + unit - 1, flow.edge_out)) {
+  // The window of a SYN,ACK is not scaled: sent again after an ACK it cannot repeat what that promised.
+  if (!seen.tcp.has(tcp_flag::syn) && flow.acked && before(edge + unit - 1, flow.edge_out)) {
     complain_(where + fmt::format(": right edge of the window moves back by {}", flow.edge_out - edge));
   }
   flow.ack_out = ack;

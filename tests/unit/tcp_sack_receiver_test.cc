@@ -318,5 +318,18 @@ TEST(TcpSackReceiver, WhatThePromisedWindowCoversIsKeptThoughTheBufferBecameSmal
   EXPECT_EQ(t.status(id).out_of_order, 100U);
 }
 
+// Seed 213478 of the simulation: with a window of 256 octets each loss cost the peer its timer.
+TEST(TcpSackReceiver, TheSmallestBufferHoldsWhatArrivesBeyondAGap) {
+  Config config;
+  config.tcp.receive_buffer = 256;
+  TcpDialogue t(config);
+  const SocketId id = t.establish_passively({}, "win 65535 mss 124 sackOK");
+  t.peer(". 125:249(124) ack 1");
+  t.expect(". 1:1(0) ack 1 sack 125:249");
+  EXPECT_EQ(t.status(id).out_of_order, 124U);
+  t.peer(". 1:125(124) ack 1");
+  t.expect(". 1:1(0) ack 249");
+}
+
 }  // namespace
 }  // namespace limpid
