@@ -164,16 +164,13 @@ void SimLink::Wire::corrupt(std::vector<std::byte>& bytes, SimIncident incident,
 // cannot be told of a part.
 Transmit SimLink::Wire::transmit(const TxFrame& frame, Time now) {
   if (!frame.offload.checksum_open) return transmit_packet(frame, now);
-  bool first = true;
-  Transmit answer = Transmit::taken;
-  cut_super_segment(frame.head, link_.config_.ethernet ? kEthernetHeader : 0, frame.body, frame.offload,
-                    [&](ByteSpan head, std::span<const ByteSpan> body) {
-                      const Transmit one = transmit_packet({.head = head, .body = body, .event = frame.event}, now);
-                      if (first) answer = one;
-                      first = false;
-                      return one == Transmit::taken;
-                    });
-  return answer;
+  bool any = false;
+  const size_t link_header = link_.config_.ethernet ? kEthernetHeader : 0;
+  for (SuperSegment s(frame.head, link_header, frame.body, frame.offload); s.next(); any = true) {
+    const TxFrame packet{.head = s.head(), .body = s.body(), .event = frame.event};
+    if (transmit_packet(packet, now) == Transmit::refused) return any ? Transmit::taken : Transmit::refused;
+  }
+  return Transmit::taken;
 }
 
 Transmit SimLink::Wire::transmit_packet(const TxFrame& frame, Time now) {

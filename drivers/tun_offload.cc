@@ -12,7 +12,6 @@
 #include "drivers/vnet_header.h"
 #include "stack/wire/ethernet.h"
 #include "stack/wire/ipv4.h"
-#include "stack/wire/pseudo_header.h"
 #include "stack/wire/super_segment.h"
 #include "stack/wire/tcp.h"
 
@@ -80,16 +79,14 @@ Transmit TunDevice::transmit(const TxFrame& frame, Time) {
 // What the kernel would do with it: packets of the MTU, with their checksums. Once the first has gone the others go
 // too, or are lost: the stack cannot be told of a part.
 Transmit TunDevice::transmit_cut(const TxFrame& frame) {
-  Transmit first = Transmit::refused;
-  const uint32_t sent = cut_super_segment(
-      frame.head, link_header(), frame.body, frame.offload, [&](ByteSpan head, std::span<const ByteSpan> body) {
-        const Transmit answer = conclude(write_pieces({.head = head, .body = body}));
-        if (answer == Transmit::taken) first = Transmit::taken;
-        return answer == Transmit::taken;
-      });
-  if (first == Transmit::taken && sent < frame.offload.packets(static_cast<uint32_t>(total_size(frame.body))))
+  bool any = false;
+  for (SuperSegment s(frame.head, link_header(), frame.body, frame.offload); s.next(); any = true) {
+    if (conclude(write_pieces({.head = s.head(), .body = s.body()})) == Transmit::taken) continue;
+    if (!any) return Transmit::refused;
     counters_.transmit_errors.fetch_add(1, std::memory_order_relaxed);
-  return first;
+    break;
+  }
+  return Transmit::taken;
 }
 
 }  // namespace limpid

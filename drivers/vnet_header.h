@@ -9,7 +9,7 @@
 #include <span>
 
 #include "stack/base/bytes.h"
-#include "stack/buffer/frame_offload.h"
+#include "stack/base/frame_offload.h"
 
 namespace limpid {
 

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "stack/base/bytes.h"
-#include "stack/buffer/frame_offload.h"
+#include "stack/base/frame_offload.h"
 
 namespace limpid {
 

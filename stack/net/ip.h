@@ -13,9 +13,9 @@
 
 #include "stack/base/counters.h"
 #include "stack/base/error.h"
+#include "stack/base/frame_offload.h"
 #include "stack/base/rng.h"
 #include "stack/base/trace.h"
-#include "stack/buffer/frame_offload.h"
 #include "stack/buffer/slice.h"
 #include "stack/net/header_buffer.h"
 #include "stack/net/link_port.h"

@@ -5,9 +5,9 @@
 #include <span>
 
 #include "stack/base/bytes.h"
+#include "stack/base/frame_offload.h"
 #include "stack/base/time.h"
 #include "stack/base/trace.h"
-#include "stack/buffer/frame_offload.h"
 
 namespace limpid {
 

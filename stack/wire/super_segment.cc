@@ -1,8 +1,6 @@
 #include "stack/wire/super_segment.h"
 
 #include <algorithm>
-#include <array>
-#include <vector>
 
 #include "stack/base/checksum.h"
 #include "stack/wire/ipv4.h"
@@ -13,97 +11,75 @@
 namespace limpid {
 namespace {
 
-constexpr size_t kLargestHead = 192;  // link header, IPv4 60, TCP 60
-
 constexpr size_t kIpLength = 2, kIpIdentification = 4, kIpChecksum = 10, kIpSource = 12, kIpDestination = 16;
 constexpr size_t kTcpSequence = 4, kTcpFlags = 13;
 
-// Takes the next `n` bytes off the front of a row of pieces.
-class Reader {
- public:
-  explicit Reader(std::span<const ByteSpan> pieces) : pieces_(pieces) {}
-
-  std::span<const ByteSpan> take(size_t n) {
-    taken_.clear();
-    while (n > 0 && at_ < pieces_.size()) {
-      const ByteSpan rest = pieces_[at_].subspan(offset_);
-      const ByteSpan part = rest.first(std::min(n, rest.size()));
-      if (!part.empty()) taken_.push_back(part);
-      n -= part.size();
-      offset_ += part.size();
-      if (offset_ == pieces_[at_].size()) {
-        ++at_;
-        offset_ = 0;
-      }
-    }
-    return taken_;
-  }
-
- private:
-  std::span<const ByteSpan> pieces_;
-  size_t at_ = 0;
-  size_t offset_ = 0;
-  std::vector<ByteSpan> taken_;
-};
-
-// Headers of one packet, written over a copy of the super-segment's.
-struct PacketHead {
-  MutableByteSpan ip;   // the header alone
-  MutableByteSpan tcp;  // likewise
-
-  void write_ip(size_t text, uint32_t index) const {
-    store16(ip, kIpLength, static_cast<uint16_t>(ip.size() + tcp.size() + text));
-    store16(ip, kIpIdentification, static_cast<uint16_t>(load16(ip, kIpIdentification) + index));
-    store16(ip, kIpChecksum, 0);
-    store16(ip, kIpChecksum, internet_checksum(ip));
-  }
-
-  void write_tcp(uint32_t sequence, bool first, bool last, std::span<const ByteSpan> text) const {
-    store32(tcp, kTcpSequence, sequence);
-    unsigned flags = load8(tcp, kTcpFlags);
-    if (!first) flags &= ~unsigned{tcp_flag::cwr};
-    if (!last) flags &= ~unsigned{tcp_flag::fin | tcp_flag::psh};
-    store8(tcp, kTcpFlags, static_cast<uint8_t>(flags));
-
-    store16(tcp, TcpHeader::kChecksumField, 0);
-    Checksum sum;
-    add_pseudo_header(sum, load_ip4(ip, kIpSource), load_ip4(ip, kIpDestination), IpProtocol::tcp,
-                      tcp.size() + total_size(text));
-    sum.add(tcp);
-    for (const ByteSpan piece : text) sum.add(piece);
-    store16(tcp, TcpHeader::kChecksumField, sum.finish());
-  }
-};
-
 }  // namespace
 
-uint32_t cut_super_segment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body,
-                           const FrameOffload& offload, const TakePacket& take) {
-  const size_t tcp_at = offload.checksum_begin;
-  if (head.size() > kLargestHead || tcp_at < link_header + Ipv4Header::kMinSize ||
-      tcp_at + TcpHeader::kMinSize > head.size())
-    return 0;
+SuperSegment::SuperSegment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body,
+                           const FrameOffload& offload)
+    : whole_head_(head),
+      link_header_(link_header),
+      tcp_at_(offload.checksum_begin),
+      pieces_(body),
+      text_(total_size(body)),
+      each_(offload.segment_text > 0 ? offload.segment_text : text_) {
+  over_ = head.size() > kLargestHead || tcp_at_ < link_header + Ipv4Header::kMinSize ||
+          tcp_at_ + TcpHeader::kMinSize > head.size();
+}
 
-  const size_t text = total_size(body);
-  const size_t each = offload.segment_text > 0 ? offload.segment_text : text;
-  const uint32_t sequence = load32(head, tcp_at + kTcpSequence);
-  Reader reader(body);
-  size_t done = 0;
-  uint32_t index = 0;
-  do {
-    std::array<std::byte, kLargestHead> copy;
-    std::ranges::copy(head, copy.begin());
-    const MutableByteSpan mine = MutableByteSpan(copy).first(head.size());
-    const PacketHead packet{.ip = mine.subspan(link_header, tcp_at - link_header), .tcp = mine.subspan(tcp_at)};
-    const size_t length = std::min(each, text - done);
-    const std::span<const ByteSpan> share = reader.take(length);
-    packet.write_ip(length, index);
-    packet.write_tcp(sequence + static_cast<uint32_t>(done), index == 0, done + length == text, share);
-    if (!take(mine, share)) break;
-    done += length;
-    ++index;
-  } while (done < text);
-  return index;
+bool SuperSegment::next() {
+  if (over_) return false;
+  if (length_ > 0) ++index_;
+  done_ += length_;
+  length_ = std::min(each_, text_ - done_);
+  over_ = done_ + length_ == text_;
+  take_text(length_);
+
+  std::ranges::copy(whole_head_, copy_.begin());
+  const MutableByteSpan head = MutableByteSpan(copy_).first(whole_head_.size());
+  const MutableByteSpan ip = head.subspan(link_header_, tcp_at_ - link_header_);
+  write_ip(ip);
+  write_tcp(ip, head.subspan(tcp_at_));
+  return true;
+}
+
+// The next `bytes` off the front of the pieces.
+void SuperSegment::take_text(size_t bytes) {
+  share_.clear();
+  while (bytes > 0) {
+    const ByteSpan rest = pieces_[piece_].subspan(offset_);
+    const ByteSpan part = rest.first(std::min(bytes, rest.size()));
+    if (!part.empty()) share_.push_back(part);
+    bytes -= part.size();
+    offset_ += part.size();
+    if (offset_ == pieces_[piece_].size()) {
+      ++piece_;
+      offset_ = 0;
+    }
+  }
+}
+
+void SuperSegment::write_ip(MutableByteSpan ip) const {
+  store16(ip, kIpLength, static_cast<uint16_t>(whole_head_.size() - link_header_ + length_));
+  store16(ip, kIpIdentification, static_cast<uint16_t>(load16(ip, kIpIdentification) + index_));
+  store16(ip, kIpChecksum, 0);
+  store16(ip, kIpChecksum, internet_checksum(ip));
+}
+
+void SuperSegment::write_tcp(ByteSpan ip, MutableByteSpan tcp) const {
+  store32(tcp, kTcpSequence, load32(tcp, kTcpSequence) + static_cast<uint32_t>(done_));
+  unsigned flags = load8(tcp, kTcpFlags);
+  if (index_ > 0) flags &= ~unsigned{tcp_flag::cwr};
+  if (!over_) flags &= ~unsigned{tcp_flag::fin | tcp_flag::psh};
+  store8(tcp, kTcpFlags, static_cast<uint8_t>(flags));
+
+  store16(tcp, TcpHeader::kChecksumField, 0);
+  Checksum sum;
+  add_pseudo_header(sum, load_ip4(ip, kIpSource), load_ip4(ip, kIpDestination), IpProtocol::tcp, tcp.size() + length_);
+  sum.add(tcp);
+  for (const ByteSpan piece : share_) sum.add(piece);
+  store16(tcp, TcpHeader::kChecksumField, sum.finish());
 }
 
 }  // namespace limpid

@@ -40,8 +40,8 @@ class WireWatch::Tap final : public Device {
     const Transmit result = inner_.transmit(frame, now);
     if (result == Transmit::refused) return result;
     if (frame.offload.checksum_open) {  // judged by the packets that it stands for
-      cut_super_segment(frame.head, ethernet_ ? kEthernetHeader : 0, frame.body, frame.offload,
-                        [this](ByteSpan head, std::span<const ByteSpan> body) { return judge(head, body); });
+      const size_t link_header = ethernet_ ? kEthernetHeader : 0;
+      for (SuperSegment s(frame.head, link_header, frame.body, frame.offload); s.next();) judge(s.head(), s.body());
     } else {
       judge(frame.head, frame.body);
     }
@@ -60,11 +60,10 @@ class WireWatch::Tap final : public Device {
   Capabilities capabilities() const override { return inner_.capabilities(); }
 
  private:
-  bool judge(ByteSpan head, std::span<const ByteSpan> body) {
+  void judge(ByteSpan head, std::span<const ByteSpan> body) {
     bytes_.assign(head.begin(), head.end());
     for (ByteSpan piece : body) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
     if (const ByteSpan packet = ip_packet(bytes_); !packet.empty()) watch_.sent(host_, packet, mtu_);
-    return true;
   }
   ByteSpan ip_packet(ByteSpan frame) const {
     if (!ethernet_) return frame;

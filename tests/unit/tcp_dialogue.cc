@@ -384,10 +384,7 @@ Transmit TcpDialogue::transmit(const TxFrame& frame, Time at) {
     note_packet(frame.head, frame.body, at);
     return Transmit::taken;
   }
-  cut_super_segment(frame.head, 0, frame.body, frame.offload, [&](ByteSpan head, std::span<const ByteSpan> body) {
-    note_packet(head, body, at);
-    return true;
-  });
+  for (SuperSegment s(frame.head, 0, frame.body, frame.offload); s.next();) note_packet(s.head(), s.body(), at);
   return Transmit::taken;
 }
 
