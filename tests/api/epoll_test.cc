@@ -187,11 +187,13 @@ TEST_P(EpollTest, AnExclusiveListenerWakesOneOfTheSets) {
     constexpr int kSets = 4;
     std::vector<int> sets;
     std::vector<uint32_t> told(kSets, 0);
-    std::vector<std::unique_ptr<Thread>> threads;
     for (int i = 0; i < kSets; ++i) {
       sets.push_back(create());
       EXPECT_EQ(add(sets.back(), listening, EPOLLIN | EPOLLEXCLUSIVE), 0);
       EXPECT_EQ(modify(sets.back(), listening, EPOLLIN), EINVAL);
+    }
+    std::vector<std::unique_ptr<Thread>> threads;
+    for (int i = 0; i < kSets; ++i) {
       threads.push_back(std::make_unique<Thread>(
           calls, [&, i] { told[static_cast<size_t>(i)] = one(sets[static_cast<size_t>(i)], 400); }));
     }
