@@ -333,12 +333,13 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool syn_held() const { return fast_open_ && fast_open_->held; }
   bool fin_sent() const { return snd_.nxt > data_end(); }
   bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
-  // Twice the congestion window, so that the next one is there when an ACK opens it, as on Linux: in bounds, and not if
+  // Twice the congestion window, so that the next one is there when an ACK opens it, as on Linux; or twice what is
+  // outstanding, where a lost segment holds back more than a window that has arrived behind it. In bounds, and not if
   // the user has set a size.
   uint32_t send_buffer() const {
     if (options_.send_buffer > 0) return options_.send_buffer;
     const TcpConfig& c = env_.config;
-    const uint64_t wanted = uint64_t{2} * congestion_.cwnd();
+    const uint64_t wanted = uint64_t{2} * std::max(congestion_.cwnd(), static_cast<uint32_t>(snd_.nxt - snd_.una));
     return static_cast<uint32_t>(
         std::clamp<uint64_t>(wanted, c.send_buffer, std::max(c.send_buffer, c.largest_send_buffer)));
   }

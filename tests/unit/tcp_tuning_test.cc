@@ -106,6 +106,22 @@ TEST(TcpSendTuning, TheBufferIsTwiceTheCongestionWindowWithinItsBounds) {
   EXPECT_EQ(t.status(id).send_buffer, 5000u);
 }
 
+// What has arrived behind a hole is still kept; what may be sent meanwhile must not run out.
+TEST(TcpSendTuning, TheBufferGrowsWithWhatAHoleHoldsBack) {
+  Config config;
+  config.tcp.send_buffer = 20'000;
+  TcpDialogue t(config);
+  const SocketId id = t.establish_passively({}, "win 65535 mss 1000 sack");
+  while (t.send(id, 1000) == "taken 1000") continue;
+  for (uint32_t sacked = 2000; sacked <= 30'000; sacked += 1000) {
+    t.peer(". 1:1(0) ack 1 sack 1001:" + std::to_string(sacked + 1));
+    while (t.send(id, 1000) == "taken 1000") continue;
+  }
+  const TcpStatus s = t.status(id);
+  EXPECT_GT(s.send_buffer, 2 * s.cwnd);
+  EXPECT_GT(s.send_queue, 31'000u);
+}
+
 // No octet is taken out, but the window opens: that makes room, and the writer must hear of it.
 TEST(TcpSendTuning, AWriterIsToldOfRoomThatALargerWindowMakes) {
   Config config;
