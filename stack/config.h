@@ -118,6 +118,9 @@ struct TcpConfig {
   bool pacing = false;                // also of algorithms that do not ask for it; Linux: the fq queueing discipline
   EcnMode ecn = EcnMode::passive;     // RFC 3168; Linux tcp_ecn (2)
   bool slow_start_after_idle = true;  // RFC 5681 §4.1; Linux tcp_slow_start_after_idle
+  // BBR: what a path without a queue loses is not taken for congestion, up to so many in a hundred. Linux's BBR, which
+  // is version 1, takes no loss for it.
+  uint32_t bbr_path_loss_percent = 5;
 };
 
 struct Config {

@@ -12,6 +12,7 @@ constexpr Duration kProbeRttInterval = 5s;
 constexpr uint8_t kFullBandwidthRounds = 3;
 constexpr uint8_t kStartupLossEvents = 6;
 constexpr uint32_t kAggregationRounds = 5;
+constexpr Duration kRttNoise = 100us;
 
 uint64_t percent(uint64_t value, uint32_t p) { return value / 100 * p + value % 100 * p / 100; }
 
@@ -27,7 +28,7 @@ uint32_t narrow(uint64_t bytes) { return static_cast<uint32_t>(std::min<uint64_t
 Rule BbrModel::on_ack(Window& w, const AckEvent& ack) {
   if (pacing_rate_ == 0 && ack.srtt > Duration{}) pacing_rate_ = pacing_rate(w, ack.srtt);
   if (ack.delivered > 0) idle_restart_ = false;
-  update_round(ack);
+  update_round(w, ack);
   update_bandwidth(w, ack);
   update_aggregation(w, ack);
   check_full_bandwidth(ack);
@@ -42,19 +43,30 @@ Rule BbrModel::on_ack(Window& w, const AckEvent& ack) {
 // --- §5.5: the model
 // -----------------------------------------------------------------------------------------------------
 
-void BbrModel::update_round(const AckEvent& ack) {
+void BbrModel::update_round(const Window& w, const AckEvent& ack) {
   round_inflight_ = std::max(round_inflight_, ack.in_flight_before);
-  if (ack.lost > 0) note_loss(ack.lost);
+  note_losses(w, ack.delivered, ack.lost);
   round_start_ = ack.rate && ack.rate.prior_delivered >= next_round_;
   if (!round_start_) return;
   start_round(ack);
   ++rounds_since_probe_;
 }
 
-void BbrModel::note_loss(uint32_t bytes) {
-  round_lost_ += bytes;
-  lost_in_round_ = true;
+void BbrModel::note_losses(const Window& w, uint32_t delivered, uint32_t lost) {
+  losses_.note(delivered, lost);
+  if (lost == 0) return;
+  congested_ |= !losses_.path_loses() || too_much_lost(w);
   if (loss_events_ < UINT8_MAX) ++loss_events_;
+}
+
+// Whether a queue stood: the fastest packet of the round trip took clearly longer than the fastest of all.
+void BbrModel::end_round(const Window& w, const AckEvent& ack) {
+  const bool quick = round_rtt_ > Duration{} && round_rtt_ <= min_rtt_ + min_rtt_ / 8 + kRttNoise;
+  losses_.end_round(quick && state_ != State::probe_up && !probe_ending_, w.mss);
+  round_rtt_ = Duration{};
+  congested_ = false;
+  loss_events_ = 0;
+  round_inflight_ = ack.in_flight;
 }
 
 void BbrModel::update_bandwidth(const Window& w, const AckEvent& ack) {
@@ -67,15 +79,15 @@ void BbrModel::update_bandwidth(const Window& w, const AckEvent& ack) {
   if (!round_start_) return;
   // §5.5.10.3: what the losses of this round left, unless the probe itself caused them.
   const bool probing = state_ == State::startup || state_ == State::probe_refill || state_ == State::probe_up;
-  if (lost_in_round_ && !probing) {
+  if (congested_ && !probing) {
+    losses_.forgive();
     if (bw_lo_ == kNoRate) bw_lo_ = max_bw();
     if (inflight_lo_ == kNoBound) inflight_lo_ = w.cwnd;
     bw_lo_ = std::max(bw_latest_, percent(bw_lo_, kBetaPercent));
     inflight_lo_ = std::max(inflight_latest_, narrow(percent(inflight_lo_, kBetaPercent)));
   }
   // §5.3.1.3: a startup that loses much has found the end, too.
-  const bool much_lost = round_lost_ * 50 > ack.total_delivered - round_begin_ + round_lost_;
-  if (state_ == State::startup && loss_events_ >= kStartupLossEvents && much_lost) {
+  if (state_ == State::startup && loss_events_ >= kStartupLossEvents && too_much_lost(w)) {
     full_bw_reached_ = true;
     inflight_hi_ = std::max(bdp(w, 100), inflight_latest_);
   }
@@ -118,6 +130,7 @@ void BbrModel::reset_full_bandwidth(uint64_t rate) {
 // §5.5.7.
 void BbrModel::update_min_rtt(const AckEvent& ack) {
   if (ack.rtt <= Duration{}) return;
+  if (round_rtt_ == Duration{} || ack.rtt < round_rtt_) round_rtt_ = ack.rtt;
   // A minimum that is too old gives way to any sample, and check_probe_rtt() sees by its age that it is to be probed.
   const bool old = ack.now > probe_rtt_min_at_ + kProbeRttInterval;
   const bool lower = probe_rtt_min_ == Duration{} || ack.rtt < probe_rtt_min_;
@@ -151,6 +164,12 @@ uint64_t BbrModel::pacing_rate(const Window& w, Duration srtt) const {
 }
 
 void BbrModel::set_window(Window& w, const AckEvent& ack) {
+  // On a path that loses by itself one recovery follows the other: what is missing in flight would never be refilled.
+  const bool chance = losses_.path_loses() && !too_much_lost(w);
+  if (conserving_ && chance && ack.in_flight < bdp(w, 100)) {
+    conserving_ = false;
+    w.cwnd = std::max(w.cwnd, prior_cwnd_);
+  }
   if (conserving_) {
     if (ack.rate.prior_delivered >= conserve_until_) conserving_ = false;
     w.cwnd = std::max(w.cwnd, ack.in_flight + std::max(ack.delivered, w.mss));
@@ -178,9 +197,12 @@ void BbrModel::set_window(Window& w, const AckEvent& ack) {
 // §5.6.4.4: a loss is no reason to send much less, but in the first round no more goes in than comes out.
 void BbrModel::on_loss(Window& w, const LossEvent& loss) {
   undo_ = {.state = state_, .bw_lo = bw_lo_, .inflight_lo = inflight_lo_, .inflight_hi = inflight_hi_};
-  if (loss.kind == LossKind::ecn) return note_loss(0);  // RFC 3168 §6.1.2: as a loss, but nothing is missing
+  if (loss.kind == LossKind::ecn) {  // RFC 3168 §6.1.2: as a loss, and no chance
+    congested_ = true;
+    return;
+  }
   prior_cwnd_ = std::max(prior_cwnd_, w.cwnd);
-  if (loss.lost > 0) note_loss(loss.lost);
+  note_losses(w, 0, loss.lost);
   conserving_ = true;
   conserve_until_ = next_round_;
   w.cwnd = w.mss;  // and with the next ACK what is in flight then
@@ -193,7 +215,8 @@ void BbrModel::on_recovered(Window& w) {
 
 void BbrModel::on_undo(Window& w) {
   on_recovered(w);
-  lost_in_round_ = false;
+  congested_ = false;
+  losses_.forgive();
   reset_full_bandwidth(0);
   bw_lo_ = std::max(bw_lo_, undo_.bw_lo);
   inflight_lo_ = std::max(inflight_lo_, undo_.inflight_lo);

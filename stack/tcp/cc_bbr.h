@@ -8,18 +8,21 @@
 //   probe_rtt   at least every 5 s, unless the queue emptied by itself: 200 ms of half a window, to see min_rtt again
 //
 // inflight_hi bounds what is in flight by where losses began; bw_lo and inflight_lo are what the last losses left,
-// until the next probe. The share that was lost is taken over a round trip, where the draft has it for each packet.
+// until the next probe. Which losses count is in cc_bbr_losses.h.
 #pragma once
 
 #include <array>
 #include <memory>
 
+#include "stack/tcp/cc_bbr_losses.h"
 #include "stack/tcp/cc_window.h"
 
 namespace limpid {
 
 class BbrModel {
  public:
+  explicit BbrModel(uint32_t path_loss_percent) : losses_(path_loss_percent) {}
+
   enum class State : uint8_t { startup, drain, probe_down, probe_cruise, probe_refill, probe_up, probe_rtt };
 
   Rule on_ack(Window& w, const AckEvent& ack);
@@ -38,7 +41,7 @@ class BbrModel {
 
  private:
   // --- the model ---
-  void update_round(const AckEvent& ack);
+  void update_round(const Window& w, const AckEvent& ack);
   void update_bandwidth(const Window& w, const AckEvent& ack);
   void update_aggregation(const Window& w, const AckEvent& ack);
   void check_full_bandwidth(const AckEvent& ack);
@@ -48,7 +51,9 @@ class BbrModel {
   uint32_t target_inflight(const Window& w) const { return std::min(bdp(w, 100), w.cwnd); }
   uint32_t with_headroom(const Window& w) const;
   uint32_t least(const Window& w) const { return 4 * w.mss; }
-  void note_loss(uint32_t bytes);
+  void note_losses(const Window& w, uint32_t delivered, uint32_t lost);
+  bool too_much_lost(const Window& w) const { return losses_.too_much(round_inflight_, w.mss); }
+  void end_round(const Window& w, const AckEvent& ack);
   void start_round(const AckEvent& ack) { next_round_ = ack.total_delivered; }
   void reset_full_bandwidth(uint64_t rate);
 
@@ -78,7 +83,7 @@ class BbrModel {
   bool judges_probe_ = false;  // samples tell of what the last probe put in flight
   bool probe_ending_ = false;  // its last samples are still to come
   bool rtt_round_done_ = false;
-  bool lost_in_round_ = false;
+  bool congested_ = false;     // a loss or a mark in this round, and no chance
   bool idle_restart_ = false;  // nothing was delivered since the connection was idle
   uint8_t full_bw_rounds_ = 0;
   uint8_t loss_events_ = 0;
@@ -95,8 +100,8 @@ class BbrModel {
   uint32_t inflight_lo_ = kNoBound;
   uint32_t inflight_hi_ = kNoBound;
   uint32_t round_inflight_ = 0;  // the most in flight in this round
-  uint64_t round_lost_ = 0;      // bytes, in this round
-  uint64_t round_begin_ = 0;     // delivered at its begin
+  Duration round_rtt_{};         // the least of this round; zero: no sample
+  PathLosses losses_;
 
   uint32_t up_acked_ = 0;
   uint32_t up_price_ = kNoBound;  // bytes acknowledged for a segment more
@@ -129,7 +134,7 @@ class BbrModel {
 // The model in memory of its own: it is eight times as large as what other algorithms keep.
 class Bbr {
  public:
-  Bbr() : model_(std::make_unique<BbrModel>()) {}
+  explicit Bbr(uint32_t path_loss_percent) : model_(std::make_unique<BbrModel>(path_loss_percent)) {}
   Bbr(Bbr&&) = default;
   Bbr& operator=(Bbr&&) = default;
   Bbr(const Bbr& o) : model_(std::make_unique<BbrModel>(*o.model_)) {}

@@ -8,7 +8,6 @@ namespace {
 
 constexpr uint32_t kMostRenoRounds = 63;
 constexpr Duration kProbeRttDuration = 200ms;
-constexpr uint32_t kLossThresholdPercent = 2;
 
 uint32_t seventy(uint32_t bytes) { return static_cast<uint32_t>(uint64_t{bytes} * 7 / 10); }
 
@@ -45,13 +44,7 @@ void BbrModel::update_state(Window& w, const AckEvent& ack) {
   if (state_ == State::drain && ack.in_flight <= bdp(w, 100)) start_down(ack);
   update_probe_phase(w, ack);
   check_probe_rtt(w, ack);
-  if (round_start_) {
-    lost_in_round_ = false;
-    loss_events_ = 0;
-    round_lost_ = 0;
-    round_inflight_ = ack.in_flight;
-    round_begin_ = ack.total_delivered;
-  }
+  if (round_start_) end_round(w, ack);
 }
 
 // --- §5.3.3: probing for bandwidth
@@ -89,18 +82,19 @@ bool BbrModel::time_to_probe(const Window& w, const AckEvent& ack) {
   return ack.now - phase_begin_ > probe_wait_ || rounds_since_probe_ >= std::max(reno_rounds, 4u);
 }
 
-// §5.3.3.6: losses above two in a hundred are the upper bound; without them a probe raises it.
+// §5.3.3.6: too many losses are the upper bound; without them a probe raises it.
 void BbrModel::adapt_upper_bound(const Window& w, const AckEvent& ack) {
   if (probe_ending_ && round_start_) {
-    probe_ending_ = false;
+    probe_ending_ = judges_probe_ = false;
     if (probing_bandwidth() && !ack.rate.app_limited) {  // a new cycle: the maximum of the one before last is forgotten
       bw_filter_[1] = bw_filter_[0];
       bw_filter_[0] = 0;
     }
   }
-  if (round_lost_ * 100 > uint64_t{round_inflight_} * kLossThresholdPercent) {
+  if (too_much_lost(w)) {
     if (!judges_probe_) return;
     judges_probe_ = false;  // one cut a probe
+    losses_.forgive();
     if (!ack.rate.app_limited) inflight_hi_ = std::max(round_inflight_, seventy(target_inflight(w)));
     if (state_ == State::probe_up) start_down(ack);
     return;
@@ -128,6 +122,7 @@ void BbrModel::start_down(const AckEvent& ack) {
   state_ = State::probe_down;
   bw_latest_ = 0;
   inflight_latest_ = 0;
+  congested_ = false;
   up_price_ = kNoBound;
   probe_ending_ = true;
   rounds_since_probe_ = scatter(ack.now) & 1;
@@ -138,6 +133,7 @@ void BbrModel::start_down(const AckEvent& ack) {
 
 void BbrModel::start_refill(const AckEvent& ack) {
   state_ = State::probe_refill;
+  losses_.forgive();
   bw_lo_ = kNoRate;
   inflight_lo_ = kNoBound;
   up_rounds_ = 0;

@@ -12,18 +12,19 @@ constexpr uint32_t kPacing = 120;             // Linux tcp_pacing_ca_ratio
 
 Congestion::Congestion(const TcpConfig& config, CongestionChoice choice, uint32_t mss)
     : initial_segments_(static_cast<uint16_t>(std::clamp(config.initial_window_segments, 1u, 1000u))),
+      bbr_path_loss_percent_(static_cast<uint8_t>(std::min(config.bbr_path_loss_percent, 100u))),
       idle_restart_(config.slow_start_after_idle),
       algorithm_(make(choice == CongestionChoice::unset ? config.congestion : choice)) {
   w_.mss = mss;
   w_.cwnd = initial_window();
 }
 
-Congestion::Algorithm Congestion::make(CongestionChoice choice) {
+Congestion::Algorithm Congestion::make(CongestionChoice choice) const {
   switch (choice) {
     case CongestionChoice::reno:
       return Reno{};
     case CongestionChoice::bbr:
-      return Bbr{};
+      return Bbr{bbr_path_loss_percent_};
     default:
       return Cubic{};
   }

@@ -71,11 +71,12 @@ class Congestion {
     bool repairing = true;  // not recovered yet
   };
 
-  static Algorithm make(CongestionChoice choice);
+  Algorithm make(CongestionChoice choice) const;
   uint32_t initial_window() const;
 
   Window w_;
   uint16_t initial_segments_;
+  uint8_t bbr_path_loss_percent_;
   bool idle_restart_;
   bool untouched_ = true;  // nothing was sent: the initial window is still to be decided
   SeqPos round_end_;       // the round trip is over when this is acknowledged

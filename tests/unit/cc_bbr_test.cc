@@ -18,8 +18,11 @@ struct PathModel {
   Duration delay;
   uint32_t buffer;  // bytes
   uint32_t lose_every = 0;
+  uint32_t lose_permille = 0;  // at random
+  uint32_t path_loss_percent = 5;
 
-  BbrModel bbr{};
+  BbrModel bbr{path_loss_percent};
+  uint64_t dice = 1;
   Window w{.mss = kMss, .cwnd = 10 * kMss};
   DeliveryRate delivery{};
   Pacer pacer{};
@@ -50,7 +53,9 @@ struct PathModel {
       p.record.stamp = delivery.on_send(in_flight == 0, now);
       p.number = ++sent;
       const auto queued = static_cast<uint64_t>(std::max<int64_t>(to_us(free_at - now), 0)) * rate / 1'000'000;
-      p.dropped = queued + kMss > buffer || (lose_every != 0 && sent % lose_every == 0);
+      dice = dice * 6364136223846793005 + 1442695040888963407;
+      p.dropped =
+          queued + kMss > buffer || (lose_every != 0 && sent % lose_every == 0) || (dice >> 33) % 1000 < lose_permille;
       if (queued + kMss <= buffer)
         free_at = std::max(free_at, now) + Duration(static_cast<int64_t>(uint64_t{kMss} * 1'000'000'000 / rate));
       p.acked_at = std::max(free_at, now) + delay;
@@ -148,6 +153,64 @@ TEST(Bbr, RandomLossesBarelyMatter) {
   PathModel p{.rate = 1'250'000, .delay = 40ms, .buffer = 500'000, .lose_every = 150};
   p.run(5s);
   EXPECT_GT(p.goodput(20s), 0.7 * 1'250'000);
+}
+
+// Losses that come without a queue do not tell of one: the model learns how many the path has.
+TEST(Bbr, ALossyPathIsFilled) {
+  for (const uint32_t permille : {10u, 30u, 50u}) {
+    for (const Duration delay : {Duration{4ms}, Duration{40ms}, Duration{100ms}}) {
+      PathModel p{.rate = 5'000'000, .delay = delay, .buffer = 500'000, .lose_permille = permille};
+      p.run(5s);
+      EXPECT_GT(p.goodput(15s), 0.9 * 5'000'000 * (1000 - permille) / 1000)
+          << permille << ", " << to_ms(delay) << " ms";
+    }
+  }
+}
+
+// Without that, as the draft has it, the short-term bounds follow each other down.
+TEST(Bbr, WhatThePathLosesIsCongestionIfSoConfigured) {
+  PathModel p{.rate = 5'000'000, .delay = 40ms, .buffer = 500'000, .lose_permille = 50, .path_loss_percent = 0};
+  p.run(5s);
+  EXPECT_LT(p.goodput(15s), 0.6 * 5'000'000);
+}
+
+// A buffer that is too short for a probe tells by its losses, without much delay: they are none of the path's own.
+TEST(Bbr, AShallowBufferStillBoundsWhatIsInFlight) {
+  PathModel p{.rate = 5'000'000, .delay = 40ms, .buffer = 20'000};
+  p.run(5s);
+  p.lost = 0;
+  const double rate = p.goodput(20s);
+  EXPECT_GT(rate, 0.8 * 5'000'000);
+  EXPECT_LT(static_cast<double>(p.lost * kMss) / 20, 0.02 * rate);
+}
+
+TEST(BbrPathLosses, ChanceIsNotTooMuchAndAnOverflowIs) {
+  PathLosses losses(5);
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 97; ++i) losses.note(kMss, 0);
+    losses.note(0, 3 * kMss);
+    EXPECT_EQ(losses.too_much(100 * kMss, kMss), round == 0);  // of which nothing is known yet
+    losses.end_round(true, kMss);
+  }
+  EXPECT_EQ(losses.expected(), 30u);
+  losses.note(0, 11 * kMss);
+  EXPECT_TRUE(losses.too_much(100 * kMss, kMss));
+  losses.forgive();
+  EXPECT_FALSE(losses.too_much(100 * kMss, kMss));
+}
+
+TEST(BbrPathLosses, WhatIsLostWhileAQueueStandsIsNotThePaths) {
+  PathLosses losses(5);
+  for (int round = 0; round < 20; ++round) {
+    losses.note(90 * kMss, 10 * kMss);
+    losses.end_round(false, kMss);
+  }
+  EXPECT_FALSE(losses.path_loses());
+  for (int round = 0; round < 20; ++round) {
+    losses.note(90 * kMss, 10 * kMss);
+    losses.end_round(true, kMss);
+  }
+  EXPECT_EQ(losses.expected(), 50u);  // and no more than the configuration says
 }
 
 TEST(Bbr, LooksForTheLeastRoundTripTimeNowAndThen) {
