@@ -84,16 +84,19 @@ class Bench:
                 "lost": wire["left_to_right"]["lost"], "queue_full": wire["left_to_right"]["queue_full"],
                 "frames": wire["left_to_right"]["frames"], "late_us": wire["late_us"]}
 
-    def fairness(self, path, algorithm, seed):
-        """Ours and the kernel's CUBIC through one bottleneck: Mbit/s of each."""
-        client = ("sleep 1; {2} --json --upload -t {0:g} --congestion {1} 10.79.0.2 > $D/ours & "
-                  "limpid-perf --kernel --json --upload -t {0:g} --congestion cubic 10.79.0.2 > $D/kernel; wait").format(self.seconds, algorithm, self.ours)
+    def fairness(self, path, who, algorithm, seed):
+        """One flow, ours or the kernel's, and the kernel's CUBIC through one bottleneck: Mbit/s of each."""
+        program = "limpid-perf --kernel" if who == "kernel" else self.ours
+        flow = "{1} --json --upload -t {0:g} --congestion {2} 10.79.0.2 > $D/{3}"
+        client = "sleep 1; %s & %s; wait" % (flow.format(self.seconds, program, algorithm, "flow"),
+                                             flow.format(self.seconds, "limpid-perf --kernel", "cubic", "beside"))
         with tempfile.TemporaryDirectory() as folder:
-            self.wire(path, seed, "exec limpid-perf --kernel -s", "D=%s; %s" % (folder, client), "fairness-%s-%d" % (algorithm, seed))
+            self.wire(path, seed, "exec limpid-perf --kernel -s", "D=%s; %s" % (folder, client),
+                      "fairness-%s-%s-%gms-%d" % (who, algorithm, path.rtt, seed))
             result = {}
-            for who in ("ours", "kernel"):
-                with open(os.path.join(folder, who)) as f:
-                    result[who] = json.load(f)["upload"]["bytes_in_time"] * 8e-6 / self.seconds
+            for name in ("flow", "beside"):
+                with open(os.path.join(folder, name)) as f:
+                    result[name] = json.load(f)["upload"]["bytes_in_time"] * 8e-6 / self.seconds
             return result
 
 
@@ -181,11 +184,39 @@ def print_table(rows, means, rate, rounds, seconds):
         print("%-6s geometric mean: our sender %.3f, our receiver %.3f" % (algorithm, mean["ours-kernel"], mean["kernel-ours"]))
 
 
-def print_fairness(fairness):
-    for algorithm, rounds in fairness.items():
-        shares = [100 * r["ours"] / (r["ours"] + r["kernel"]) for r in rounds]
-        print("our %s beside the kernel's cubic, 100 Mbit/s, 20 ms, queue of one BDP: %s of the whole, ours (median %.0f %%)" % (
-            algorithm, ", ".join("%.0f %%" % s for s in shares), statistics.median(shares)))
+def measure_fairness(bench, arguments, algorithms):
+    """[ {algorithm, rtt, who: [ {flow, beside} for each round ]} ]"""
+    share = Budget(arguments.budget)
+    paths = [Path(arguments.rate, rtt, 0) for rtt in arguments.fairness_rtt]
+    rows = [{"algorithm": a, "rtt": p.rtt, "queue": p.queue, "kernel": [], "ours": []} for a in algorithms for p in paths]
+    jobs = [(row, who, r) for r in range(arguments.fairness) for row in rows for who in ("ours", "kernel")]
+
+    def measure(job):
+        row, who, r = job
+        path = next(p for p in paths if p.rtt == row["rtt"])
+        got = share.run(path.rate, lambda: bench.fairness(path, who, row["algorithm"], r + 1))
+        row[who].append(got)
+        print("fairness %d  %-6s %-5s %g ms  %.1f beside %.1f" % (r + 1, who, row["algorithm"], path.rtt, got["flow"], got["beside"]),
+              file=sys.stderr, flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        for job in [pool.submit(measure, job) for job in jobs]:
+            job.result()
+    return rows
+
+
+def share_of(rounds):
+    shares = [100 * r["flow"] / (r["flow"] + r["beside"]) for r in rounds]
+    return "%3.0f %% (%.0f to %.0f)" % (statistics.median(shares), min(shares), max(shares))
+
+
+def print_fairness(rows):
+    if not rows:
+        return
+    print("share of a flow beside the kernel's cubic, without losses but the queue's: median (least to most)")
+    print("%-6s %7s %9s | %20s | %20s" % ("", "RTT", "queue", "ours", "the kernel's"))
+    for r in rows:
+        print("%-6s %5gms %8dB | %20s | %20s" % (r["algorithm"], r["rtt"], r["queue"], share_of(r["ours"]), share_of(r["kernel"])))
 
 
 def numbers(text):
@@ -203,7 +234,8 @@ def arguments_of(words):
     parser.add_argument("--rtt", type=numbers, default=[2, 20, 100], help="ms: 2,20,100")
     parser.add_argument("--rate", type=float, default=100, help="Mbit/s")
     parser.add_argument("--budget", type=float, default=310, help="Mbit/s that may flow at once")
-    parser.add_argument("--fairness", type=int, default=3, metavar="N", help="rounds of two flows through one bottleneck")
+    parser.add_argument("--fairness", type=int, default=5, metavar="N", help="rounds of two flows through one bottleneck")
+    parser.add_argument("--fairness-rtt", type=numbers, default=[20, 100], help="ms: 20,100")
     parser.add_argument("--buffer", type=int, default=0, help="bytes of our stack's socket buffers (default: its configuration's)")
     parser.add_argument("--keep", metavar="FOLDER", help="write each wire's pcapng to this folder")
     parser.add_argument("--json", help="write all figures to this file")
@@ -217,10 +249,8 @@ def main():
     paths = [Path(arguments.rate, rtt, loss) for rtt in arguments.rtt for loss in arguments.loss]
     started = time.time()
     results = run_all(bench, paths, algorithms, arguments) if arguments.rounds else {}
-    fairness = {}
     fair_bench = Bench(arguments.build, 1.5 * arguments.seconds, arguments.keep, arguments.buffer)
-    for algorithm in algorithms if arguments.fairness else []:
-        fairness[algorithm] = [fair_bench.fairness(Path(100, 20, 0), algorithm, seed + 1) for seed in range(arguments.fairness)]
+    fairness = measure_fairness(fair_bench, arguments, algorithms) if arguments.fairness else []
     rows, means = table_of(results, paths, algorithms) if results else ([], {})
     if rows:
         print_table(rows, means, arguments.rate, arguments.rounds, arguments.seconds)
