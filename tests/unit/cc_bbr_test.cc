@@ -20,6 +20,7 @@ struct PathModel {
   uint32_t lose_every = 0;
   uint32_t lose_permille = 0;  // at random
   uint32_t path_loss_percent = 5;
+  uint32_t lose_next = 0;  // packets
 
   BbrModel bbr{path_loss_percent};
   uint64_t dice = 1;
@@ -54,8 +55,9 @@ struct PathModel {
       p.number = ++sent;
       const auto queued = static_cast<uint64_t>(std::max<int64_t>(to_us(free_at - now), 0)) * rate / 1'000'000;
       dice = dice * 6364136223846793005 + 1442695040888963407;
-      p.dropped =
-          queued + kMss > buffer || (lose_every != 0 && sent % lose_every == 0) || (dice >> 33) % 1000 < lose_permille;
+      p.dropped = queued + kMss > buffer || (lose_every != 0 && sent % lose_every == 0) ||
+                  (dice >> 33) % 1000 < lose_permille || lose_next > 0;
+      if (lose_next > 0) --lose_next;
       if (queued + kMss <= buffer)
         free_at = std::max(free_at, now) + Duration(static_cast<int64_t>(uint64_t{kMss} * 1'000'000'000 / rate));
       p.acked_at = std::max(free_at, now) + delay;
@@ -172,6 +174,24 @@ TEST(Bbr, WhatThePathLosesIsCongestionIfSoConfigured) {
   PathModel p{.rate = 5'000'000, .delay = 40ms, .buffer = 500'000, .lose_permille = 50, .path_loss_percent = 0};
   p.run(5s);
   EXPECT_LT(p.goodput(15s), 0.6 * 5'000'000);
+}
+
+// Losses that come long after a probe do not judge it: what they leave is gone with the next one.
+TEST(Bbr, AProbeIsJudgedByItsOwnLosses) {
+  using enum BbrModel::State;
+  PathModel p{.rate = 5'000'000, .delay = 40ms, .buffer = 500'000};
+  p.run(6s);
+  while (p.bbr.state() != probe_cruise) p.step();
+  const uint32_t before = p.w.cwnd;
+  uint32_t least = before;
+  p.lose_next = 20;
+  while (p.bbr.state() == probe_cruise) {
+    p.step();
+    least = std::min(least, p.w.cwnd);
+  }
+  EXPECT_LT(least, before);
+  while (p.bbr.state() != probe_up) p.step();
+  EXPECT_GE(p.w.cwnd, before);
 }
 
 // A buffer that is too short for a probe tells by its losses, without much delay: they are none of the path's own.
