@@ -7,13 +7,12 @@ namespace limpid {
 namespace {
 
 constexpr size_t kFirstChunk = 1024;  // a request or a keystroke: most connections never hold more
-constexpr size_t kChunk = 32 * 1024;  // a super-segment then has at most three pieces
 
 }  // namespace
 
-void ByteQueue::append(ByteSpan bytes) {
+void ByteQueue::append(ByteSpan bytes, ChunkPool& pool) {
   while (!bytes.empty()) {
-    if (chunks_.empty() || chunks_.back().used == chunks_.back().capacity) add_chunk(bytes.size());
+    if (chunks_.empty() || chunks_.back().used == chunks_.back().capacity) add_chunk(bytes.size(), pool);
     Chunk& chunk = chunks_.back();
     const size_t n = std::min<size_t>(bytes.size(), chunk.capacity - chunk.used);
     std::memcpy(chunk.bytes.get() + chunk.used, bytes.data(), n);
@@ -23,12 +22,13 @@ void ByteQueue::append(ByteSpan bytes) {
   }
 }
 
-void ByteQueue::add_chunk(size_t wanted) {
-  const size_t capacity = chunks_.empty() && wanted <= kFirstChunk ? kFirstChunk : kChunk;
+void ByteQueue::add_chunk(size_t wanted, ChunkPool& pool) {
+  const bool small = chunks_.empty() && wanted <= kFirstChunk;
+  const size_t capacity = small ? kFirstChunk : ChunkPool::kChunk;
   chunks_.push_back({.first = end_,
                      .used = 0,
                      .capacity = static_cast<uint32_t>(capacity),
-                     .bytes = std::make_unique_for_overwrite<std::byte[]>(capacity)});
+                     .bytes = small ? ChunkPool::Memory(new std::byte[kFirstChunk]) : pool.take()});
   memory_ += capacity;
 }
 

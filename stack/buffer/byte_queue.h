@@ -10,11 +10,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "stack/base/bytes.h"
 #include "stack/base/ring.h"
+#include "stack/buffer/chunk_pool.h"
 
 namespace limpid {
 
@@ -26,7 +26,7 @@ class ByteQueue {
   bool empty() const { return begin_ == end_; }
   size_t memory() const { return memory_; }  // bytes of chunks
 
-  void append(ByteSpan bytes);
+  void append(ByteSpan bytes, ChunkPool& pool);  // the pool outlives the queue
   // Releases everything before `position` (acknowledged); begin() <= position <= end().
   void consume_to(uint64_t position);
   void clear();
@@ -44,9 +44,9 @@ class ByteQueue {
     uint64_t first = 0;  // position of its first byte
     uint32_t used = 0;
     uint32_t capacity = 0;
-    std::unique_ptr<std::byte[]> bytes;
+    ChunkPool::Memory bytes;
   };
-  void add_chunk(size_t wanted);
+  void add_chunk(size_t wanted, ChunkPool& pool);
   size_t chunk_of(uint64_t position) const;
 
   Ring<Chunk> chunks_;

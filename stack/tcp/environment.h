@@ -8,6 +8,7 @@
 #include "stack/base/rng.h"
 #include "stack/base/timer_queue.h"
 #include "stack/base/trace.h"
+#include "stack/buffer/chunk_pool.h"
 #include "stack/config.h"
 #include "stack/net/ip_layer.h"
 #include "stack/socket_id.h"
@@ -73,6 +74,7 @@ struct TcpEnvironment {
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs
   FastOpenCache fast_open;                        // what servers we have spoken to gave us
+  ChunkPool chunks;                               // for what is to be sent
   uint32_t next_connection_number = 1;            // in the trace
 };
 

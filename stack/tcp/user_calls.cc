@@ -22,7 +22,7 @@ Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   size_t taken = 0;
   while (taken < bytes.size()) {
     const size_t helping = std::min(bytes.size() - taken, next_helping());
-    queue_.append(bytes.subspan(taken, helping));
+    queue_.append(bytes.subspan(taken, helping), env_.chunks);
     taken += helping;
     if (helping == 0 || taken == bytes.size()) break;
     output(now);

@@ -22,9 +22,10 @@ std::string gathered(const ByteQueue& q, uint64_t from, size_t length) {
 }
 
 TEST(ByteQueue, GivesBackARangeWhereItLies) {
+  ChunkPool pool;
   ByteQueue q;
-  q.append(as_bytes("hello, "));
-  q.append(as_bytes("world"));
+  q.append(as_bytes("hello, "), pool);
+  q.append(as_bytes("world"), pool);
   EXPECT_EQ(gathered(q, 0, 12), "hello, world");
   EXPECT_EQ(gathered(q, 5, 4), ", wo");
   EXPECT_EQ(gathered(q, 12, 0), "");
@@ -36,30 +37,56 @@ TEST(ByteQueue, GivesBackARangeWhereItLies) {
 }
 
 TEST(ByteQueue, OwnsNoMemoryWhenItIsEmpty) {
+  ChunkPool pool;
   ByteQueue q;
   EXPECT_EQ(q.memory(), 0u);
-  q.append(as_bytes("GET /"));
+  q.append(as_bytes("GET /"), pool);
   EXPECT_GT(q.memory(), 0u);
   EXPECT_LE(q.memory(), 1024u) << "a small request takes a small chunk";
   q.consume_to(q.end());
   EXPECT_EQ(q.memory(), 0u);
   EXPECT_TRUE(q.empty());
 
-  q.append(as_bytes(std::string(100'000, 'x')));
+  q.append(as_bytes(std::string(100'000, 'x')), pool);
   q.clear();
   EXPECT_EQ(q.memory(), 0u);
   EXPECT_EQ(q.begin(), 100'005u) << "positions go on";
 }
 
-TEST(ByteQueue, SmallWritesShareAChunk) {
+TEST(ByteQueue, WhatWasAcknowledgedLastIsUsedFirstAgain) {
+  ChunkPool pool;
   ByteQueue q;
-  for (int i = 0; i < 10'000; ++i) q.append(as_bytes("x"));
+  const std::string chunk(ChunkPool::kChunk, 'x');
+  q.append(as_bytes(chunk), pool);
+  q.append(as_bytes(chunk), pool);
+  ByteSpan piece;
+  q.gather(ChunkPool::kChunk, 1, {&piece, 1});
+  const std::byte* second = piece.data();
+  q.consume_to(q.end());
+  EXPECT_EQ(pool.kept(), 2u);
+
+  q.append(as_bytes(chunk), pool);
+  q.gather(q.begin(), 1, {&piece, 1});
+  EXPECT_EQ(piece.data(), second);
+  EXPECT_EQ(pool.kept(), 1u);
+
+  const std::string much((ChunkPool::kMostKept + 10) * ChunkPool::kChunk, 'x');
+  q.append(as_bytes(much), pool);
+  q.clear();
+  EXPECT_EQ(pool.kept(), ChunkPool::kMostKept) << "the rest went back to the system";
+}
+
+TEST(ByteQueue, SmallWritesShareAChunk) {
+  ChunkPool pool;
+  ByteQueue q;
+  for (int i = 0; i < 10'000; ++i) q.append(as_bytes("x"), pool);
   EXPECT_LT(q.memory(), 40'000u);
 }
 
 TEST(ByteQueue, TooFewPiecesCutTheRange) {
+  ChunkPool pool;
   ByteQueue q;
-  q.append(as_bytes(std::string(100'000, 'x')));
+  q.append(as_bytes(std::string(100'000, 'x')), pool);
   ByteSpan one[1];
   const auto done = q.gather(10, 99'000, one);
   EXPECT_EQ(done.pieces, 1u);
@@ -68,12 +95,13 @@ TEST(ByteQueue, TooFewPiecesCutTheRange) {
 }
 
 TEST(ByteQueue, AChunkStaysWhereItIsUntilItIsAcknowledged) {
+  ChunkPool pool;
   ByteQueue q;
-  q.append(as_bytes("first"));
+  q.append(as_bytes("first"), pool);
   ByteSpan piece[1];
   q.gather(0, 5, piece);
   const std::byte* place = piece[0].data();
-  q.append(as_bytes(std::string(200'000, 'y')));
+  q.append(as_bytes(std::string(200'000, 'y')), pool);
   q.consume_to(1);
   q.gather(1, 4, piece);
   EXPECT_EQ(piece[0].data(), place + 1);
@@ -83,6 +111,7 @@ TEST(ByteQueue, AChunkStaysWhereItIsUntilItIsAcknowledged) {
 TEST(ByteQueue, AgreesWithAStringOverRandomOperations) {
   Rng rng(11);
   for (int round = 0; round < 20; ++round) {
+    ChunkPool pool;
     ByteQueue q;
     std::string model;
     uint64_t begin = 0;
@@ -92,7 +121,7 @@ TEST(ByteQueue, AgreesWithAStringOverRandomOperations) {
         std::string more(rng.chance(100'000) ? rng.below(90'000) : rng.below(300), '\0');
         for (char& c : more)
           c = static_cast<char>('a' + (begin + model.size() + static_cast<size_t>(&c - more.data())) % 23);
-        q.append(as_bytes(more));
+        q.append(as_bytes(more), pool);
         model += more;
       } else if (what < 8) {
         const size_t n = rng.below(3) == 0 ? model.size() : rng.below(model.size() + 1);
