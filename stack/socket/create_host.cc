@@ -80,6 +80,7 @@ std::unique_ptr<Device> open_device(const lp_host_config& config) {
   TunOptions options;
   if (config.device != nullptr) {
     options.name = config.device;
+    options.offloads = true;
     device = std::make_unique<TunDevice>(options);
   } else if (config.fd >= 0) {
     device = std::make_unique<TunDevice>(config.fd, options);
