@@ -14,7 +14,8 @@
 #include <thread>
 #include <vector>
 
-#include "drivers/device.h"
+#include "stack/runtime/device_ports.h"
+#include "stack/runtime/signals.h"
 #include "stack/runtime/stack_clock.h"
 #include "stack/runtime/world.h"
 
@@ -22,7 +23,20 @@ namespace limpid {
 
 class RealWorld;
 
-// A Stack, its mutex, its clock, its devices, and the one thread that reads them.
+// How long somebody at the devices stays there, and what else would bring him back.
+struct Patience {
+  Time until = kNever;         // on the machine's clock
+  std::span<pollfd> kernel{};  // descriptors of the kernel's (revents are set)
+  const sigset_t* mask = nullptr;
+};
+
+// A Stack, its mutex, its clock, its devices, and the one thread at a time that waits at them and reads them: the
+// leader.
+//
+// A thread that waits in a call takes the lead if nobody has it, and so reads its own answer: no other thread has to
+// run first. Between its calls nobody leads, for a moment: it usually comes back at once. The I/O thread looks every
+// kWatch, and leads where no caller does: when none has come back, or when several wait, since the one that leads will
+// leave the others alone. Under a leader that stays it sleeps.
 class RealMachine final : public Machine, private ReadySink {
  public:
   RealMachine(RealWorld& world, const Config& config, uint64_t seed);
@@ -43,35 +57,41 @@ class RealMachine final : public Machine, private ReadySink {
 
   StackClockSource& clock() { return clock_; }  // under the lock
   Duration monotonic_at(Time t);                // without it
-  Device& device(size_t index) { return *ports_[index].device; }
-  // Brings the I/O thread back from the device. Async-signal-safe; without the lock.
+  Device& device(size_t index) { return ports_.device(index); }
+  // Brings the leader back from the devices. Async-signal-safe; without the lock.
   void poke();
 
- private:
-  static constexpr size_t kMaxDevices = 8;
+  // Waits for `waiter` to be raised: at the devices if the lead is free, else asleep. World::wait() says what it
+  // answers.
+  Wake wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
 
-  // A device, and the empty frames that lie ready for it (taken from the pool under the lock, filled outside it).
-  struct Port {
-    std::unique_ptr<Device> device;
-    InterfaceId interface = 0;
-    uint32_t frame_room = 0;
-    std::vector<FrameRef> frames;
-    size_t ready = 0;     // how many of them are there
-    size_t received = 0;  // how many the last reading filled
-    Time deadline = kNever;
-    bool readable = false;
-    bool writable = false;
-  };
+ private:
+  static constexpr Duration kWatch = std::chrono::milliseconds(1);
+
+  enum class Leader : uint8_t { nobody, io_thread, caller };
+  enum class Turned : uint8_t { went_on, interrupted, descriptor };
 
   void raise(SocketId socket, ReadyEvents events) override;
   void note_gaps(Time now);
+  void let_go();
+
+  // lead.cc: the turns of whoever leads, under the lock at their begin and their end.
+  Turned turn(const Patience& patience);
+  Turned wait_at_devices(Duration timeout, bool wants_writable, const Patience& patience);
+  bool may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel);
+  Wake lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
+  void leave_lead();
   void io_thread();
-  void wait_at_devices(Duration timeout, bool wants_writable);
-  void read_devices(Time now);
-  void take_frames(Time now);
-  void refill();
-  Time device_deadline();
-  bool device_wants_writable() const;
+  void watch();
+  void wake_watch();
+
+  // follow.cc: asleep, while somebody else leads.
+  Wake sleep_on_word(Waiter& waiter, Time deadline);
+  Wake sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
+  void join(Waiter& waiter);
+  void leave(Waiter& waiter);
+  bool others_wait() const;
+  void release_stopped_waiters();
   void wake_threads(std::vector<std::atomic<uint32_t>*>& words, std::vector<int>& descriptors);
 
   RealWorld& world_;
@@ -79,15 +99,30 @@ class RealMachine final : public Machine, private ReadySink {
   // All below under mutex_, but for what is said.
   StackClockSource clock_;
   ReadySink* sink_ = nullptr;
-  std::vector<Port> ports_;  // frames, received, readable, writable: the I/O thread's while it is outside the lock
+  DevicePorts ports_;  // some of it is the leader's while it is outside the lock
   Stack stack_;
+  Time now_{};
+  Waiter* followers_ = nullptr;
   std::vector<std::atomic<uint32_t>*> woken_;  // futex words to wake when the lock is let go
   std::vector<int> woken_descriptors_;
-  Time io_until_ = kNever;  // the I/O thread comes back by then
-  bool io_waits_writable_ = false;
-  bool io_running_ = false;
   ClockReport noted_;  // gaps of the clock that are in the event stream already
 
+  Leader leader_ = Leader::nobody;
+  Waiter* leading_ = nullptr;  // the call that leads
+  bool at_devices_ = false;    // the leader is outside the lock
+  bool more_ = false;          // its last reading was a full one
+  int unasked_ = 0;            // readings since poll() was asked
+  Time leader_until_{};        // it comes back by then; while nobody leads, somebody is about to
+  bool leader_waits_writable_ = true;
+
+  std::atomic<uint32_t> watch_word_{0};  // what the I/O thread sleeps on while it does not lead
+  bool watch_sleeps_ = false;
+  bool led_ = false;                                        // a caller led since the I/O thread last looked
+  uint32_t looks_ = 0;                                      // since one last left the lead
+  SignalHandlers handlers_ = SignalHandlers::that_restart;  // as they were …
+  Time handlers_read_{};                                    // … at this time
+
+  bool io_running_ = false;
   int wake_fd_ = -1;
   std::atomic<bool> quit_{false};
   std::thread thread_;
@@ -109,18 +144,8 @@ class RealWorld final : public World {
   void stop() override;
   int stops() const override { return stops_.load(std::memory_order_relaxed); }
 
-  // The I/O thread calls this after stop(): what a signal handler cannot do itself.
-  void release_stopped_waiters();
-
  private:
-  class Sleeping;  // a waiter in the list, for as long as it waits
-
-  Wake sleep_on_word(Waiter& waiter, RealMachine& machine, Time deadline);
-  Wake sleep_in_poll(Waiter& waiter, RealMachine& machine, Time deadline, std::span<pollfd> kernel);
-
   std::atomic<int> stops_{0};
-  std::mutex waiters_mutex_;
-  Waiter* waiters_ = nullptr;  // under waiters_mutex_
   std::vector<std::unique_ptr<RealMachine>> machines_;
 };
 

@@ -5,23 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <span>
 #include <string_view>
 
+#include "stack/runtime/signals.h"
+
 namespace limpid {
 
 namespace {
-
-// The one thing that a signal handler can write to: how often the process was continued.
-std::atomic<uint32_t> g_continued{0};
-static_assert(std::atomic<uint32_t>::is_always_lock_free);
-
-void on_continue(int) { g_continued.fetch_add(1, std::memory_order_relaxed); }
 
 Duration read_clock(clockid_t clock) {
   timespec t{};
@@ -67,6 +61,11 @@ ThreadUse ThreadUse::of_thread(int thread) {
   return parse_schedstat(read_file(path, text));
 }
 
+int StackClockSource::this_thread() {
+  static thread_local const int id = static_cast<int>(syscall(SYS_gettid));
+  return id;
+}
+
 Duration StackClockSource::monotonic() { return read_clock(CLOCK_MONOTONIC); }
 
 bool StackClockSource::tracer_attached() {
@@ -86,16 +85,19 @@ Time StackClockSource::sample(Duration monotonic_now) {
 
 Time StackClockSource::lock() {
   const Duration now = monotonic();
-  // The I/O thread should have been here long ago. It is late by the stop that this thread has just come out of too,
-  // and whoever looks at the clock first must notice.
-  if (waiting_ && now - wait_began_ > wait_asked_ + kGap && now - last_ > kGap) {
-    const Duration in_queue = ThreadUse::of_thread(io_thread_).run_queue - wait_use_.run_queue;
-    judge(wait_began_ + wait_asked_, now, in_queue);
-  }
+  // A thread that sleeps should have been here long ago. It is late by the stop that this thread has just come out of
+  // too, and whoever looks at the clock first must notice.
+  for (const Sleep& sleep : sleeps_)
+    if (sleep.began && is_late(sleep, now) && now - last_ > kGap)
+      judge(*sleep.began + sleep.asked, now, run_queue_since(sleep, ThreadUse::of_thread(sleep.thread)));
+  begin_hold(now);
+  return sample(now);
+}
+
+void StackClockSource::begin_hold(Duration now) {
   locked_ = now;
   hold_measured_ = traced_;
   if (hold_measured_) hold_use_ = ThreadUse::of_this_thread();
-  return sample(now);
 }
 
 void StackClockSource::unlock() {
@@ -113,30 +115,38 @@ void StackClockSource::unlock() {
   last_ = std::max(last_, now);
 }
 
-void StackClockSource::begin_wait(Duration asked) {
-  const Duration now = monotonic();
-  if (io_thread_ == 0) io_thread_ = static_cast<int>(syscall(SYS_gettid));
-  if (traced_ || now - wait_use_read_ > kSlice) {
-    wait_use_ = ThreadUse::of_this_thread();
-    wait_use_read_ = now;
-  }
-  waiting_ = true;
-  wait_began_ = now;
-  wait_asked_ = asked;
+bool StackClockSource::is_late(const Sleep& sleep, Duration now) { return now - *sleep.began > sleep.asked + kGap; }
+
+Duration StackClockSource::run_queue_since(const Sleep& sleep, const ThreadUse& use) {
+  return sleep.use_known ? use.run_queue - sleep.use.run_queue : Duration::zero();
 }
 
-Time StackClockSource::end_wait(bool traced) {
+void StackClockSource::begin_wait(ClockWait which, Duration asked) {
   const Duration now = monotonic();
-  waiting_ = false;
-  if (now - wait_began_ > wait_asked_ + kGap) {
-    const ThreadUse use = ThreadUse::of_this_thread();
-    if (traced) traced_ = true;
-    judge(wait_began_ + wait_asked_, now, use.run_queue - wait_use_.run_queue);
+  const int thread = this_thread();
+  Sleep& sleep = sleeps_[static_cast<size_t>(which)];
+  if (traced_ || now - sleep.use_read > kSlice) {
+    sleep.use = ThreadUse::of_this_thread();
+    sleep.use_read = now;
+    sleep.use_known = true;
+  } else if (sleep.thread != thread) {
+    sleep.use_known = false;  // another thread's turn: a reading costs more than most turns
   }
+  sleep.thread = thread;
+  sleep.began = now;
+  sleep.asked = asked;
+}
+
+Time StackClockSource::end_wait(ClockWait which, bool traced) {
+  const Duration now = monotonic();
+  Sleep& sleep = sleeps_[static_cast<size_t>(which)];
+  if (is_late(sleep, now)) {
+    if (traced) traced_ = true;
+    judge(*sleep.began + sleep.asked, now, run_queue_since(sleep, ThreadUse::of_this_thread()));
+  }
+  sleep.began.reset();
   traced_ = traced;
-  locked_ = now;
-  hold_measured_ = traced_;
-  if (hold_measured_) hold_use_ = ThreadUse::of_this_thread();
+  begin_hold(now);
   return sample(now);
 }
 
@@ -170,16 +180,5 @@ bool StackClockSource::stop_is_evident() {
   traced_ = tracer_attached();
   return was_continued || was_traced || traced_;
 }
-
-void watch_continue_signals() {
-  struct sigaction now{};
-  if (sigaction(SIGCONT, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) return;
-  struct sigaction watch{};
-  watch.sa_handler = on_continue;
-  watch.sa_flags = SA_RESTART;
-  sigaction(SIGCONT, &watch, nullptr);
-}
-
-uint32_t continue_signals() { return g_continued.load(std::memory_order_relaxed); }
 
 }  // namespace limpid

@@ -5,14 +5,16 @@
 //
 //   while a thread holds the lock   the time from lock() to unlock(), less the CPU time that the thread used and the
 //                                   time it stood in the run queue
-//   while all wait at the device    the I/O thread's waits are sliced: a slice that lasts longer than was asked was a
-//                                   stop, or a machine too busy to run us (which its run-queue time shows)
+//   while all wait                  the waits at the devices are sliced: a slice that lasts longer than was asked was a
+//                                   stop, or a machine too busy to run us (which the thread's run-queue time shows)
 //
 // A blocking system call and a paused virtual machine look the same. So a gap is dropped only with evidence that the
 // process was stopped: a tracer, now or at the last look, or SIGCONT. Without it, it is time, and counted as a stall.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 
 #include "stack/base/time.h"
 
@@ -33,6 +35,12 @@ struct ClockReport {
   uint32_t stalls = 0;
 };
 
+// The two waits that a stack's threads do for it; others wait for themselves.
+enum class ClockWait : uint8_t {
+  devices,  // whoever leads (real_world.h)
+  watch,    // the I/O thread, while it does not
+};
+
 // Every method under the stack's lock, unless it says otherwise.
 class StackClockSource {
  public:
@@ -48,10 +56,10 @@ class StackClockSource {
   // It is about to let go: judges the time for which it held the lock.
   void unlock();
 
-  // The I/O thread is about to leave the lock for the device, and to wait there for at most so long.
-  void begin_wait(Duration asked);
+  // This thread is about to leave the lock, and to wait for at most so long.
+  void begin_wait(ClockWait which, Duration asked);
   // It came back, and took the lock again: call this instead of lock(). `traced`: what tracer_attached() said just now.
-  Time end_wait(bool traced);
+  Time end_wait(ClockWait which, bool traced);
   bool traced() const { return traced_; }
   Duration wait_slice() const { return traced_ ? kTracedSlice : kSlice; }
 
@@ -64,7 +72,20 @@ class StackClockSource {
   static Duration monotonic();
 
  private:
+  struct Sleep {
+    std::optional<Duration> began;
+    Duration asked{};
+    int thread = 0;   // its kernel id
+    ThreadUse use{};  // of this thread, not older than a slice
+    Duration use_read{};
+    bool use_known = false;
+  };
+
+  static int this_thread();
+  static bool is_late(const Sleep& sleep, Duration now);
+  static Duration run_queue_since(const Sleep& sleep, const ThreadUse& use);
   Time sample(Duration monotonic_now);
+  void begin_hold(Duration now);
   void judge(Duration from, Duration until, Duration excused);
   bool stop_is_evident();
 
@@ -77,18 +98,9 @@ class StackClockSource {
   ThreadUse hold_use_{};  // of the holder when it took the lock; read only while traced, it costs microseconds
   bool hold_measured_ = false;
 
-  int io_thread_ = 0;     // its kernel id
-  bool waiting_ = false;  // it is at the device
-  Duration wait_began_{};
-  Duration wait_asked_{};
-  ThreadUse wait_use_{};  // of the I/O thread, not older than a slice
-  Duration wait_use_read_{};
+  std::array<Sleep, 2> sleeps_;  // by ClockWait
 
   ClockReport report_;
 };
-
-// Counts SIGCONTs from now on, unless the program has a handler of its own for them.
-void watch_continue_signals();
-uint32_t continue_signals();
 
 }  // namespace limpid

@@ -32,7 +32,7 @@ struct Waiter {
   int event_fd = -1;                // real world: written by wake() too, when the call waits for kernel descriptors
   const sigset_t* mask = nullptr;  // real world: the signals that are blocked while it sleeps (then event_fd is needed)
   bool heeds_stop = true;          // false: goes on waiting when the world is being stopped
-  Waiter* next = nullptr;          // the world's list of all waiters, under the world's own lock
+  Waiter* next = nullptr;          // real world: those that sleep while somebody else waits at the devices
   Waiter* previous = nullptr;
   uint32_t thread = 0;  // simulated world: whose call this is
 };

@@ -353,9 +353,9 @@ TEST(StackClock, ASliceThatLastsTooLongWithoutAStopIsTime) {
   StackClockSource clock;
   const Time began = clock.lock();
   clock.unlock();
-  clock.begin_wait(10ms);
+  clock.begin_wait(ClockWait::devices, 10ms);
   usleep(60'000);
-  const Time ended = clock.end_wait(false);
+  const Time ended = clock.end_wait(ClockWait::devices, false);
   clock.unlock();
   EXPECT_GE(ended - began, 60ms);
   EXPECT_EQ(clock.report().freezes, 0u);
@@ -364,13 +364,15 @@ TEST(StackClock, ASliceThatLastsTooLongWithoutAStopIsTime) {
 
 TEST(StackClock, WithATracerTheSameGapsAreDropped) {
   StackClockSource clock;
+  const Duration queued = ThreadUse::of_this_thread().run_queue;
   const Time began = clock.lock();
   clock.unlock();
-  clock.begin_wait(10ms);
+  clock.begin_wait(ClockWait::devices, 10ms);
   usleep(60'000);
-  const Time ended = clock.end_wait(true);
+  const Time ended = clock.end_wait(ClockWait::devices, true);
   clock.unlock();
-  EXPECT_LT(ended - began, 40ms);
+  // A busy machine lets the thread wait for its turn: that is time.
+  EXPECT_LT(ended - began, 40ms + (ThreadUse::of_this_thread().run_queue - queued));
   EXPECT_EQ(clock.report().freezes, 1u);
 }
 

@@ -1,0 +1,106 @@
+#include "stack/runtime/device_ports.h"
+
+#include <algorithm>
+
+namespace limpid {
+namespace {
+
+constexpr uint32_t kLinkRoom = 64;  // Ethernet header, VLAN tag, a device's own header
+constexpr size_t kBatch = 64;       // frames read at once …
+constexpr size_t kLargeBatch = 8;   // … when each may be 64 KiB: a batch should fit the processor's cache
+
+}  // namespace
+
+InterfaceId DevicePorts::add(Stack& stack, std::unique_ptr<Device> device) {
+  const Capabilities capabilities = device->capabilities();
+  Port port;
+  port.interface = stack.add_interface({.name = capabilities.name,
+                                        .kind = capabilities.ethernet ? LinkKind::ethernet : LinkKind::ip,
+                                        .mtu = capabilities.mtu,
+                                        .mac = capabilities.mac,
+                                        .offloads = capabilities.offloads},
+                                       *device);
+  port.device = std::move(device);
+  port.frame_room = capabilities.offloads ? FramePool::kLarge - FramePool::kHeadroom : capabilities.mtu + kLinkRoom;
+  port.frames.resize(port.frame_room > FramePool::kSmall ? kLargeBatch : kBatch);
+  ports_.push_back(std::move(port));
+  return ports_.back().interface;
+}
+
+void DevicePorts::clear_frames() {
+  for (Port& port : ports_) port.frames.clear();
+}
+
+Time DevicePorts::next_deadline() {
+  Time earliest = kNever;
+  for (Port& port : ports_) {
+    port.deadline = port.device->next_deadline();
+    earliest = std::min(earliest, port.deadline);
+  }
+  return earliest;
+}
+
+bool DevicePorts::wants_writable() const {
+  return std::ranges::any_of(ports_, [](const Port& port) { return port.device->wants_writable(); });
+}
+
+void DevicePorts::give_to(Stack& stack, Time now) {
+  for (Port& port : ports_)
+    for (size_t i = 0; i < port.received; ++i) stack.receive(port.interface, std::move(port.frames[i]), now);
+  stack.flush(now);
+  for (Port& port : ports_) {
+    if (port.device->next_deadline() <= now) port.device->advance(now);
+    if (port.writable) stack.link_writable(port.interface, now);
+  }
+}
+
+bool DevicePorts::filled_all() const {
+  return std::ranges::any_of(ports_,
+                             [](const Port& port) { return port.received != 0 && port.received == port.ready; });
+}
+
+// When the pool is exhausted fewer lie ready, and the device keeps what it has.
+void DevicePorts::refill(FramePool& pool) {
+  for (Port& port : ports_) {
+    std::ranges::partition(port.frames, [](const FrameRef& frame) { return static_cast<bool>(frame); });
+    port.ready = 0;
+    for (FrameRef& frame : port.frames) {
+      if (!frame) frame = pool.make(port.frame_room);
+      if (!frame) break;
+      ++port.ready;
+    }
+  }
+}
+
+void DevicePorts::ask(std::span<pollfd> fds, bool wants_writable) const {
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    int events = wants_writable ? POLLOUT : 0;
+    if (ports_[i].ready > 0) events |= POLLIN;
+    fds[i] = {.fd = ports_[i].device->descriptor(), .events = static_cast<short>(events), .revents = 0};
+  }
+}
+
+void DevicePorts::note(std::span<const pollfd> fds) {
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    ports_[i].readable = (fds[i].revents & (POLLIN | POLLERR)) != 0;
+    ports_[i].writable = (fds[i].revents & POLLOUT) != 0;
+  }
+}
+
+void DevicePorts::note_all_readable() {
+  for (Port& port : ports_) {
+    port.readable = true;
+    port.writable = false;
+  }
+}
+
+// A device that holds frames back (fault injection) is asked at its deadline too, whatever its descriptor says.
+void DevicePorts::read(Time now) {
+  for (Port& port : ports_) {
+    port.received = 0;
+    if (port.ready > 0 && (port.readable || port.deadline <= now))
+      port.received = port.device->receive_batch(std::span(port.frames).first(port.ready), now);
+  }
+}
+
+}  // namespace limpid

@@ -1,0 +1,55 @@
+// The devices of a machine, and the empty frames that lie ready for them: taken from the pool under the stack's lock,
+// filled by the one thread that waits at the devices, outside it.
+#pragma once
+
+#include <poll.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "drivers/device.h"
+#include "stack/stack.h"
+
+namespace limpid {
+
+class DevicePorts {
+ public:
+  static constexpr size_t kMaxDevices = 8;
+
+  InterfaceId add(Stack& stack, std::unique_ptr<Device> device);
+  void clear_frames();
+  Device& device(size_t index) const { return *ports_[index].device; }
+  size_t size() const { return ports_.size(); }
+
+  // --- under the lock ---
+  Time next_deadline();  // of the devices themselves; read() looks at those whose time has come
+  bool wants_writable() const;
+  // What was read goes into the stack, and whoever waited for room or for a moment goes on.
+  void give_to(Stack& stack, Time now);
+  bool filled_all() const;  // the last reading used up every frame of a device: it probably has more
+  void refill(FramePool& pool);
+
+  // --- outside the lock, by the thread that waits at the devices ---
+  // One entry a device.
+  void ask(std::span<pollfd> fds, bool wants_writable) const;
+  void note(std::span<const pollfd> fds);
+  void note_all_readable();
+  void read(Time now);
+
+ private:
+  struct Port {
+    std::unique_ptr<Device> device;
+    InterfaceId interface = 0;
+    uint32_t frame_room = 0;
+    std::vector<FrameRef> frames;
+    size_t ready = 0;     // how many of them are there
+    size_t received = 0;  // how many the last reading filled
+    Time deadline = kNever;
+    bool readable = false;
+    bool writable = false;
+  };
+  std::vector<Port> ports_;
+};
+
+}  // namespace limpid

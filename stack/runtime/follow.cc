@@ -1,0 +1,114 @@
+// A call that waits: at the devices, or asleep while somebody else is there.
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "stack/runtime/futex.h"
+#include "stack/runtime/real_world.h"
+#include "stack/runtime/signals.h"
+
+namespace limpid {
+namespace {
+
+// A thread that sleeps for kernel descriptors and ours at once is woken through one of these; one a thread, kept.
+class ThreadEvent {
+ public:
+  ~ThreadEvent() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() {
+    if (fd_ < 0) fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd_;
+  }
+  void drain() const {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t n = read(fd_, &count, sizeof count);
+  }
+
+ private:
+  int fd_ = -1;
+};
+thread_local ThreadEvent t_event;
+
+}  // namespace
+
+void RealWorld::prepare_for_descriptors(Waiter& waiter) { waiter.event_fd = t_event.get(); }
+
+Wake RealMachine::wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
+  now_ = lock();
+  if (may_lead(waiter, deadline, kernel)) {
+    const Wake wake = lead(waiter, deadline, kernel);
+    unlock();
+    return wake;
+  }
+  join(waiter);
+  unlock();
+  const bool on_word = kernel.empty() && waiter.mask == nullptr;
+  const Wake wake = on_word ? sleep_on_word(waiter, deadline) : sleep_in_poll(waiter, deadline, kernel);
+  const std::lock_guard guard(mutex_);
+  leave(waiter);
+  return wake;
+}
+
+// A futex is interrupted by signals exactly as a blocking call on a socket is: one with a deadline ends with EINTR
+// after any handler, one without goes on after a handler with SA_RESTART.
+Wake RealMachine::sleep_on_word(Waiter& waiter, Time deadline) {
+  const uint32_t continued = continue_signals();
+  timespec until{};
+  if (deadline != kNever) until = to_timespec(monotonic_at(deadline));
+  while (waiter.raised.load(std::memory_order_acquire) == 0) {
+    if (futex_wait(waiter.raised, 0, deadline != kNever ? &until : nullptr) == 0 || errno == EAGAIN) continue;
+    if (errno == ETIMEDOUT) return Wake::deadline;
+    // SIGCONT after a stop is no news to the program: the kernel's own calls go on after it.
+    if (errno == EINTR) return continued != continue_signals() ? Wake::raised : Wake::interrupted;
+  }
+  return Wake::raised;
+}
+
+Wake RealMachine::sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
+  std::vector<pollfd> fds(kernel.begin(), kernel.end());
+  fds.push_back({.fd = waiter.event_fd, .events = POLLIN, .revents = 0});
+  const uint32_t continued = continue_signals();
+  timespec limit{};
+  if (deadline != kNever)
+    limit = to_timespec(std::max(Duration::zero(), monotonic_at(deadline) - StackClockSource::monotonic()));
+  const int ready = ppoll(fds.data(), fds.size(), deadline != kNever ? &limit : nullptr, waiter.mask);
+  if (ready < 0) return continued != continue_signals() ? Wake::raised : Wake::interrupted;
+  if (ready == 0) return Wake::deadline;
+  const bool woken = fds.back().revents != 0;
+  if (woken) t_event.drain();
+  std::copy_n(fds.begin(), kernel.size(), kernel.begin());
+  return ready > (woken ? 1 : 0) ? Wake::descriptor : Wake::raised;
+}
+
+// --- those who sleep ------------------------------------------------------------------------------------------------
+
+void RealMachine::join(Waiter& waiter) {
+  waiter.previous = nullptr;
+  waiter.next = followers_;
+  if (waiter.next != nullptr) waiter.next->previous = &waiter;
+  followers_ = &waiter;
+  if (leader_ == Leader::nobody) wake_watch();  // nobody is about to come back for this one
+}
+
+void RealMachine::leave(Waiter& waiter) {
+  (waiter.previous != nullptr ? waiter.previous->next : followers_) = waiter.next;
+  if (waiter.next != nullptr) waiter.next->previous = waiter.previous;
+}
+
+// Somebody sleeps whom nothing has woken yet.
+bool RealMachine::others_wait() const {
+  for (const Waiter* w = followers_; w != nullptr; w = w->next)
+    if (w->raised.load(std::memory_order_relaxed) == 0) return true;
+  return false;
+}
+
+// After RealWorld::stop(): what a signal handler cannot do itself.
+void RealMachine::release_stopped_waiters() {
+  for (Waiter* w = followers_; w != nullptr; w = w->next)
+    if (w->heeds_stop) wake(*w);
+}
+
+}  // namespace limpid

@@ -1,0 +1,204 @@
+// Whoever waits at the devices: a thread that waits in a call, or the I/O thread in its place.
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "stack/runtime/futex.h"
+#include "stack/runtime/real_world.h"
+#include "stack/runtime/signals.h"
+
+namespace limpid {
+namespace {
+
+constexpr size_t kMostKernelDescriptors = 16;  // of a call that leads; one that waits for more sleeps in poll()
+constexpr int kUnasked = 8;                    // full readings in a row before poll() is asked again
+constexpr Duration kForever = std::chrono::hours(24 * 365);
+
+// poll() is a point where a thread may be cancelled; a leader would take the lead with it.
+class NoCancel {
+ public:
+  NoCancel() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  NoCancel(const NoCancel&) = delete;
+  NoCancel& operator=(const NoCancel&) = delete;
+  ~NoCancel() { pthread_setcancelstate(before_, nullptr); }
+
+ private:
+  int before_ = 0;
+};
+
+}  // namespace
+
+// --- a turn ---------------------------------------------------------------------------------------------------------
+
+// Sleep at the devices, read what they have outside the lock, then one visit to the stack for all of it.
+RealMachine::Turned RealMachine::turn(const Patience& patience) {
+  const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
+  Duration timeout = clock_.wait_slice();
+  if (deadline != kNever) timeout = std::clamp(deadline - now_, Duration::zero(), timeout);
+  if (more_) timeout = Duration::zero();
+  leader_until_ = now_ + timeout;
+  leader_waits_writable_ = ports_.wants_writable();
+  const bool wants_writable = leader_waits_writable_;
+  const Time then = now_;
+  bool traced = clock_.traced();
+  at_devices_ = true;
+  clock_.unlock();
+  clock_.begin_wait(ClockWait::devices, timeout);
+  let_go();
+
+  const Duration began = StackClockSource::monotonic();
+  const Turned turned = wait_at_devices(timeout, wants_writable, patience);
+  const Duration waited = StackClockSource::monotonic() - began;
+  ports_.read(then + std::min(waited, timeout));
+  if (waited >= StackClockSource::kTracedSlice) traced = StackClockSource::tracer_attached();
+
+  mutex_.lock();
+  at_devices_ = false;
+  now_ = clock_.end_wait(ClockWait::devices, traced);
+  note_gaps(now_);
+  ports_.give_to(stack_, now_);
+  if (stack_.next_deadline() <= now_) stack_.advance(now_);
+  more_ = ports_.filled_all();
+  ports_.refill(stack_.frames());
+  if (world_.stops() != 0) release_stopped_waiters();
+  return turned;
+}
+
+RealMachine::Turned RealMachine::wait_at_devices(Duration timeout, bool wants_writable, const Patience& patience) {
+  if (more_ && !wants_writable && ++unasked_ < kUnasked) {
+    ports_.note_all_readable();
+    return Turned::went_on;
+  }
+  unasked_ = 0;
+  std::array<pollfd, 1 + DevicePorts::kMaxDevices + kMostKernelDescriptors> room;
+  const std::span<pollfd> devices = std::span(room).subspan(1, ports_.size());
+  const std::span<pollfd> kernel = std::span(room).subspan(1 + ports_.size(), patience.kernel.size());
+  room[0] = {.fd = wake_fd_, .events = POLLIN, .revents = 0};
+  ports_.ask(devices, wants_writable);
+  std::ranges::copy(patience.kernel, kernel.begin());
+
+  const timespec limit = to_timespec(timeout);
+  int ready = ppoll(room.data(), 1 + devices.size() + kernel.size(), &limit, patience.mask);
+  const bool interrupted = ready < 0 && errno == EINTR;
+  if (ready < 0) {
+    for (pollfd& fd : room) fd.revents = 0;
+    ready = 0;
+  }
+  if (room[0].revents != 0) {
+    uint64_t pokes = 0;
+    [[maybe_unused]] const ssize_t n = read(wake_fd_, &pokes, sizeof pokes);
+  }
+  ports_.note(devices);
+  std::ranges::copy(kernel, patience.kernel.begin());
+  if (interrupted) return Turned::interrupted;
+  return std::ranges::any_of(kernel, [](const pollfd& fd) { return fd.revents != 0; }) ? Turned::descriptor
+                                                                                       : Turned::went_on;
+}
+
+// --- a call that leads ----------------------------------------------------------------------------------------------
+
+// A call without a deadline goes on after a handler with SA_RESTART, and ends with EINTR after another. Asleep it is
+// told which it was; at the devices it cannot be, so with handlers of both kinds it sleeps.
+bool RealMachine::may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel) {
+  if (leader_ != Leader::nobody || !io_running_ || quit_ || others_wait()) return false;
+  if (kernel.size() > kMostKernelDescriptors) return false;
+  if (deadline != kNever || !kernel.empty() || waiter.mask != nullptr) return true;
+  if (now_ - handlers_read_ > StackClockSource::kSlice) {
+    handlers_ = signal_handlers();
+    handlers_read_ = now_;
+  }
+  return handlers_ != SignalHandlers::of_both_kinds;
+}
+
+Wake RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
+  const NoCancel no_cancel;
+  const bool restarts = deadline == kNever && kernel.empty() && waiter.mask == nullptr;
+  const uint32_t continued = continue_signals();
+  const Patience patience{.until = deadline, .kernel = kernel, .mask = waiter.mask};
+  leader_ = Leader::caller;
+  leading_ = &waiter;
+  Wake wake = Wake::raised;
+  while (waiter.raised.load(std::memory_order_relaxed) == 0 && !quit_) {
+    if (waiter.heeds_stop && world_.stops() != 0) break;
+    if (deadline <= now_) {
+      wake = Wake::deadline;
+      break;
+    }
+    const Turned turned = turn(patience);
+    if (turned == Turned::descriptor) {
+      wake = Wake::descriptor;
+      break;
+    }
+    if (turned != Turned::interrupted || continued != continue_signals()) continue;
+    if (restarts && signal_handlers() == SignalHandlers::that_restart) continue;
+    wake = Wake::interrupted;
+    break;
+  }
+  leave_lead();
+  return wake;
+}
+
+// Nobody leads for a moment: this thread has something to do, and will be back. But those who sleep, and those who
+// sleep because it led, must not wait for it.
+void RealMachine::leave_lead() {
+  leader_ = Leader::nobody;
+  leading_ = nullptr;
+  leader_until_ = Time{};  // the I/O thread looks soon: nobody needs to poke
+  leader_waits_writable_ = true;
+  led_ = true;
+  if (watch_sleeps_ || others_wait()) wake_watch();
+}
+
+// --- the I/O thread -------------------------------------------------------------------------------------------------
+
+void RealMachine::io_thread() {
+  now_ = lock();
+  while (!quit_ || leader_ == Leader::caller) {
+    if (leader_ == Leader::caller || (led_ && !others_wait())) {
+      watch();
+      continue;
+    }
+    led_ = false;
+    leader_ = Leader::io_thread;
+    turn({});
+    leader_ = Leader::nobody;
+    // Whom this turn woke leads when he comes back, if he is alone.
+    if (!woken_.empty() || !woken_descriptors_.empty()) {
+      led_ = true;
+      leader_until_ = Time{};
+      leader_waits_writable_ = true;
+    }
+  }
+  clock_.unlock();
+  let_go();
+}
+
+// Asleep for a moment; or, under a leader that has stayed for kLong such moments, until he leaves.
+void RealMachine::watch() {
+  constexpr uint32_t kLong = 50;
+  if (led_) looks_ = 0;
+  led_ = false;
+  watch_sleeps_ = leader_ == Leader::caller && ++looks_ > kLong && !quit_;
+  const Duration moment = watch_sleeps_ ? kForever : kWatch;
+  const timespec until = to_timespec(StackClockSource::monotonic() + moment);
+  watch_word_.store(0, std::memory_order_relaxed);
+  clock_.unlock();
+  clock_.begin_wait(ClockWait::watch, moment);
+  let_go();
+  futex_wait(watch_word_, 0, &until);
+  mutex_.lock();
+  watch_sleeps_ = false;
+  now_ = clock_.end_wait(ClockWait::watch, clock_.traced());
+  note_gaps(now_);
+  if (world_.stops() != 0) release_stopped_waiters();
+}
+
+void RealMachine::wake_watch() {
+  watch_word_.store(1, std::memory_order_relaxed);
+  woken_.push_back(&watch_word_);
+}
+
+}  // namespace limpid
