@@ -76,13 +76,14 @@ struct SeenSegment {
   }
 };
 
-// Nothing unless it is a whole TCP segment, not a fragment, between the two hosts of the game.
+// Nothing unless it is a whole TCP segment, not a fragment, between the two hosts of the game. (The first bit beside the
+// fragment offset is reserved: a receiver does not look at it.)
 inline std::optional<SeenSegment> read_segment(ByteSpan packet) {
   if (packet.size() < kIpHeader || load8(packet, 0) >> 4 != 4) return std::nullopt;
   const size_t header = (load8(packet, 0) & 15) * size_t{4};
   const size_t total = load16(packet, 2);
   if (header != kIpHeader || total < header || total > packet.size()) return std::nullopt;
-  if (load8(packet, 9) != kTcp || (load16(packet, 6) & 0xbfff) != 0) return std::nullopt;
+  if (load8(packet, 9) != kTcp || (load16(packet, 6) & 0x3fff) != 0) return std::nullopt;
   if (internet_checksum(packet.first(header)) != 0) return std::nullopt;
   const ByteSpan segment = packet.subspan(header, total - header);
   const IpAddress source = IpAddress::v4(load32(packet, 12));
