@@ -81,12 +81,10 @@ RealMachine::Turned RealMachine::wait_at_devices(Duration timeout, bool wants_wr
   std::ranges::copy(patience.kernel, kernel.begin());
 
   const timespec limit = to_timespec(timeout);
-  int ready = ppoll(room.data(), 1 + devices.size() + kernel.size(), &limit, patience.mask);
+  const int ready = ppoll(room.data(), 1 + devices.size() + kernel.size(), &limit, patience.mask);
   const bool interrupted = ready < 0 && errno == EINTR;
-  if (ready < 0) {
+  if (ready < 0)
     for (pollfd& fd : room) fd.revents = 0;
-    ready = 0;
-  }
   if (room[0].revents != 0) {
     uint64_t pokes = 0;
     [[maybe_unused]] const ssize_t n = read(wake_fd_, &pokes, sizeof pokes);

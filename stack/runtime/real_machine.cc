@@ -1,4 +1,4 @@
-// The lock around a stack, and the I/O thread at its devices.
+// The lock around a stack, and who is woken when it is let go.
 #include <sys/eventfd.h>
 #include <unistd.h>
 

@@ -120,7 +120,7 @@ class RealMachine final : public Machine, private ReadySink {
   bool led_ = false;                                        // a caller led since the I/O thread last looked
   uint32_t looks_ = 0;                                      // since one last left the lead
   SignalHandlers handlers_ = SignalHandlers::that_restart;  // as they were …
-  Time handlers_read_{};                                    // … at this time
+  Time handlers_read_{std::chrono::hours(-1)};              // … at this time
 
   bool io_running_ = false;
   int wake_fd_ = -1;

@@ -213,6 +213,48 @@ TEST_P(HostTest, SignalInterruptsAReaderUnlessItRestarts) {
   calls.close(server);
 }
 
+// A program may have handlers of both kinds, and each signal does what its own handler asks for.
+// req: SOCK-recv-6
+TEST_P(HostTest, EachSignalDoesWhatItsOwnHandlerAsksFor) {
+  const auto [client, server] = pair();
+  struct sigaction restarting{};
+  struct sigaction interrupting{};
+  struct sigaction before_usr1{};
+  struct sigaction before_usr2{};
+  restarting.sa_handler = ignore_it;
+  restarting.sa_flags = SA_RESTART;
+  interrupting.sa_handler = ignore_it;
+  sigaction(SIGUSR1, &restarting, &before_usr1);
+  sigaction(SIGUSR2, &interrupting, &before_usr2);
+  std::atomic<pthread_t> reader_id{};
+  std::atomic<bool> over = false;
+  std::string first;
+  std::string second;
+  auto reader = thread([&] {
+    reader_id = pthread_self();
+    first = receive(server);
+    second = receive(server);
+    over = true;
+  });
+  pause(std::chrono::milliseconds(30));
+  for (int i = 0; i < 10; ++i) {
+    pthread_kill(reader_id, SIGUSR1);
+    pause(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(send(client, "at last"), 7);
+  while (!over) {
+    pause(std::chrono::milliseconds(30));
+    pthread_kill(reader_id, SIGUSR2);
+  }
+  reader.join();
+  EXPECT_EQ(first, "at last");
+  EXPECT_EQ(second, "<EINTR>");
+  sigaction(SIGUSR1, &before_usr1, nullptr);
+  sigaction(SIGUSR2, &before_usr2, nullptr);
+  calls.close(client);
+  calls.close(server);
+}
+
 // req: SOCK-send-5
 TEST_P(HostTest, SignalDuringASendTellsWhatWasQueuedOrInterrupts) {
   const auto [client, server] = narrow_pair();
