@@ -472,23 +472,13 @@ void Game::end_honestly() {
        std::to_string(left.send_queue) + " to send, timer " + left.timer);
 }
 
-// Everything is closed; with a peer that never answers again, the stack has to come to rest by itself.
+// Everything is closed.
 void Game::finish() {
   if (Flow* flow = flow_of(connection_)) flow->left = true;
   stack_.tcp_close(connection_, now_);
   stack_.tcp_close(listener_, now_);
   stack_.flush(now_);
-  check();
-  for (int i = 0; i < 5000; ++i) {
-    const Time next = stack_.next_deadline();
-    if (next == kNever) break;
-    now_ = std::max(now_, next);
-    stack_.advance(now_);
-    check();
-  }
-  if (!stack_.tcp_list().empty()) fail("a socket is left: " + std::string(name(stack_.tcp_list()[0].state)));
-  if (stack_.next_deadline() != kNever) fail("a timer still runs");
-  if (stack_.frames().frames_out() != 0) fail("frames are not back in their pool");
+  come_to_rest(stack_, now_, [this] { check(); });
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "stack/base/checksum.h"
 #include "stack/stack.h"
+#include "tests/fuzz/at_the_end.h"
 #include "tests/fuzz/scripted_peer.h"
 
 namespace limpid::fuzz {
@@ -387,7 +388,6 @@ class Game {
     const std::string broken = stack_.check_invariants(now_);
     if (!broken.empty()) fail(broken);
   }
-  // Everything is closed; with a peer that never answers again, the stack has to come to rest by itself.
   void finish() {
     peer_.refusing = false;
     stack_.link_writable(interface_, now_);
@@ -395,21 +395,7 @@ class Game {
     for (SocketId id : others_) stack_.tcp_close(id, now_);
     stack_.tcp_close(listener_, now_);
     stack_.flush(now_);
-    check();
-    for (int i = 0; i < 5000; ++i) {
-      const Time next = stack_.next_deadline();
-      if (next == kNever) break;
-      now_ = std::max(now_, next);
-      stack_.advance(now_);
-      check();
-    }
-    if (!stack_.tcp_list().empty()) fail("a socket is left: " + std::string(name(stack_.tcp_list()[0].state)));
-    if (stack_.next_deadline() != kNever) fail("a timer still runs");
-    if (stack_.frames().frames_out() != 0) fail("frames are not back in their pool");
-  }
-  [[noreturn]] static void fail(const std::string& what) {
-    std::fprintf(stderr, "invariant: %s\n", what.c_str());
-    std::abort();
+    come_to_rest(stack_, now_, [this] { check(); });
   }
 
   Input input_;

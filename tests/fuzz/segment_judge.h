@@ -9,8 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,14 +17,10 @@
 
 #include "stack/base/bytes.h"
 #include "stack/wire/tcp.h"
+#include "tests/fuzz/at_the_end.h"
 #include "tests/fuzz/scripted_peer.h"
 
 namespace limpid::fuzz {
-
-[[noreturn]] inline void fail(const std::string& what) {
-  std::fprintf(stderr, "invariant: %s\n", what.c_str());
-  std::abort();
-}
 
 // What each side writes: the peer by its sequence numbers, the stack's user by its place in the stream.
 inline std::byte peer_octet(uint32_t sequence) { return static_cast<std::byte>(sequence * 2'654'435'761U >> 24); }
@@ -76,8 +70,8 @@ struct SeenSegment {
   }
 };
 
-// Nothing unless it is a whole TCP segment, not a fragment, between the two hosts of the game. (The first bit beside the
-// fragment offset is reserved: a receiver does not look at it.)
+// Nothing unless it is a whole TCP segment, not a fragment, between the two hosts of the game. (The first bit beside
+// the fragment offset is reserved: a receiver does not look at it.)
 inline std::optional<SeenSegment> read_segment(ByteSpan packet) {
   if (packet.size() < kIpHeader || load8(packet, 0) >> 4 != 4) return std::nullopt;
   const size_t header = (load8(packet, 0) & 15) * size_t{4};

@@ -113,26 +113,43 @@ TEST(TcpConnect, ToAPortOfOursWhereNobodyListensIsRefused) {
   EXPECT_EQ(t.stack.tcp_take_error(id), Error::refused);
 }
 
-// req: 9293-MUST-57-bcast
-TEST(TcpEthernet, ASynInABroadcastFrameOrToABroadcastAddressIsDroppedInSilence) {
-  constexpr MacAddress kOurMac{{2, 0, 0, 0, 0, 1}};
-  constexpr MacAddress kTheirMac{{2, 0, 0, 0, 0, 2}};
-  TcpDialogue t;
-  SecondLink wire;
-  const auto link =
-      t.stack.add_interface({.name = "eth", .kind = LinkKind::ethernet, .mtu = 1500, .mac = kOurMac}, wire);
-  t.stack.add_address(link, kUsThere, 24);
-  t.listen();
-  const auto syn_to = [&](const MacAddress& mac, const IpAddress& ip) {
-    std::vector<std::byte> frame(14 + 20 + 20);
-    EthernetHeader{.destination = mac, .source = kTheirMac, .type = ether_type::ipv4}.write(
-        MutableByteSpan(frame).first(14));
-    Ipv4Header{.total_length = 40, .protocol = IpProtocol::tcp, .source = kPeerThere, .destination = ip}.write(
-        MutableByteSpan(frame).subspan(14, 20));
-    TcpHeader{.source_port = 4000, .destination_port = 80, .flags = tcp_flag::syn, .options = {}}.write(
-        MutableByteSpan(frame).subspan(34, 20), kPeerThere, ip, {});
+// A host with an Ethernet beside its other link.
+class TcpEthernet : public testing::Test {
+ protected:
+  static constexpr MacAddress kOurMac{{2, 0, 0, 0, 0, 1}};
+  static constexpr MacAddress kTheirMac{{2, 0, 0, 0, 0, 2}};
+
+  TcpEthernet()
+      : link(t.stack.add_interface({.name = "eth", .kind = LinkKind::ethernet, .mtu = 1500, .mac = kOurMac}, wire)) {
+    t.stack.add_address(link, kUsThere, 24);
+  }
+  void receive(const MacAddress& to, uint16_t type, ByteSpan payload) {
+    std::vector<std::byte> frame(EthernetHeader::kSize + payload.size());
+    EthernetHeader{.destination = to, .source = kTheirMac, .type = type}.write(
+        MutableByteSpan(frame).first(EthernetHeader::kSize));
+    std::ranges::copy(payload, frame.begin() + EthernetHeader::kSize);
     t.stack.receive(link, t.stack.frames().copy(frame), t.now);
     t.stack.flush(t.now);
+  }
+  static std::vector<std::byte> packet(const TcpHeader& tcp, const IpAddress& to) {
+    std::vector<std::byte> bytes(40);
+    Ipv4Header{.total_length = 40, .protocol = IpProtocol::tcp, .source = kPeerThere, .destination = to}.write(
+        MutableByteSpan(bytes).first(20));
+    tcp.write(MutableByteSpan(bytes).subspan(20), kPeerThere, to, {});
+    return bytes;
+  }
+
+  TcpDialogue t;
+  SecondLink wire;
+  InterfaceId link;
+};
+
+// req: 9293-MUST-57-bcast
+TEST_F(TcpEthernet, ASynInABroadcastFrameOrToABroadcastAddressIsDroppedInSilence) {
+  t.listen();
+  const auto syn_to = [&](const MacAddress& mac, const IpAddress& ip) {
+    receive(mac, ether_type::ipv4,
+            packet({.source_port = 4000, .destination_port = 80, .flags = tcp_flag::syn, .options = {}}, ip));
   };
   syn_to(MacAddress::broadcast(), kUsThere);
   syn_to(kOurMac, IpAddress::v4(10, 9, 0, 255));
@@ -146,21 +163,7 @@ TEST(TcpEthernet, ASynInABroadcastFrameOrToABroadcastAddressIsDroppedInSilence) 
 
 // When R1 retransmissions have gone unanswered, and not before, the neighbor is asked whether it is still there.
 // req: 9293-MUST-20, 9293-SHLD-10
-TEST(TcpEthernet, AtR1TheNeighborIsAskedAgain) {
-  constexpr MacAddress kOurMac{{2, 0, 0, 0, 0, 1}};
-  constexpr MacAddress kTheirMac{{2, 0, 0, 0, 0, 2}};
-  TcpDialogue t;
-  SecondLink wire;
-  const auto link =
-      t.stack.add_interface({.name = "eth", .kind = LinkKind::ethernet, .mtu = 1500, .mac = kOurMac}, wire);
-  t.stack.add_address(link, kUsThere, 24);
-  const auto receive = [&](uint16_t type, ByteSpan payload) {
-    std::vector<std::byte> frame(14 + payload.size());
-    EthernetHeader{.destination = kOurMac, .source = kTheirMac, .type = type}.write(MutableByteSpan(frame).first(14));
-    std::ranges::copy(payload, frame.begin() + 14);
-    t.stack.receive(link, t.stack.frames().copy(frame), t.now);
-    t.stack.flush(t.now);
-  };
+TEST_F(TcpEthernet, AtR1TheNeighborIsAskedAgain) {
   const auto count = [&](uint16_t type) {
     return std::ranges::count_if(wire.frames, [&](const auto& f) { return load16(f, 12) == type; });
   };
@@ -172,20 +175,17 @@ TEST(TcpEthernet, AtR1TheNeighborIsAskedAgain) {
             .target_mac = kOurMac,
             .target_ip = kUsThere}
       .write(arp);
-  receive(ether_type::arp, arp);
+  receive(kOurMac, ether_type::arp, arp);
   const auto syn = parse_tcp(ByteSpan(wire.frames.back()).subspan(34), kUsThere, kPeerThere);
   ASSERT_TRUE(syn.has_value());
-  std::vector<std::byte> packet(40);
-  Ipv4Header{.total_length = 40, .protocol = IpProtocol::tcp, .source = kPeerThere, .destination = kUsThere}.write(
-      MutableByteSpan(packet).first(20));
-  TcpHeader{.source_port = 80,
-            .destination_port = syn->header.source_port,
-            .acknowledgment = syn->header.sequence + 1,
-            .flags = tcp_flag::syn | tcp_flag::ack,
-            .window = 65'535,
-            .options = {}}
-      .write(MutableByteSpan(packet).subspan(20), kPeerThere, kUsThere, {});
-  receive(ether_type::ipv4, packet);
+  receive(kOurMac, ether_type::ipv4,
+          packet({.source_port = 80,
+                  .destination_port = syn->header.source_port,
+                  .acknowledgment = syn->header.sequence + 1,
+                  .flags = tcp_flag::syn | tcp_flag::ack,
+                  .window = 65'535,
+                  .options = {}},
+                 kUsThere));
   ASSERT_EQ(t.state(id), established);
 
   wire.frames.clear();
