@@ -214,6 +214,7 @@ void OpenHost::State::open(const HostOptions& options) {
     events.add(*qlog);
   }
   InterfaceId interface = machine.add_device(std::move(device));
+  machine.set_busy_poll(std::chrono::microseconds(options.busy_poll_us));
   {
     Hold hold(machine);
     hold.stack().add_address(interface, network.address, network.prefix);
@@ -283,6 +284,8 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   group->add_option("--qlog", options.qlog, "write every event as qlog (JSON), for viewers and scripts, to this file");
   group->add_option("--control", options.control, "path of the socket that limpid-ss asks");
   group->add_flag("!--no-offloads", options.offloads, "packets of the MTU and finished checksums only, over TUN");
+  group->add_option("--busy-poll", options.busy_poll_us,
+                    "microseconds for which a waiting call looks at the device again and again before it sleeps");
   group->add_option("--fault", options.fault, "harm packets, both ways: loss=2%,reorder=2%,dup=1%");
   group->add_option("--seed", options.seed, "of all randomness");
 }

@@ -94,6 +94,10 @@ void DevicePorts::note_all_readable() {
   }
 }
 
+bool DevicePorts::has_read() const {
+  return std::ranges::any_of(ports_, [](const Port& port) { return port.received != 0; });
+}
+
 // A device that holds frames back (fault injection) is asked at its deadline too, whatever its descriptor says.
 void DevicePorts::read(Time now) {
   for (Port& port : ports_) {

@@ -36,6 +36,7 @@ class DevicePorts {
   void note(std::span<const pollfd> fds);
   void note_all_readable();
   void read(Time now);
+  bool has_read() const;
 
  private:
   struct Port {

@@ -50,9 +50,11 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   let_go();
 
   const Duration began = StackClockSource::monotonic();
-  const Turned turned = wait_at_devices(timeout, wants_writable, patience);
+  Turned turned = Turned::went_on;
+  const bool found = !wants_writable && look_busily(std::min(patience.busy, timeout), then);
+  if (!found) turned = wait_at_devices(timeout, wants_writable, patience);
   const Duration waited = StackClockSource::monotonic() - began;
-  ports_.read(then + std::min(waited, timeout));
+  if (!found) ports_.read(then + std::min(waited, timeout));
   if (waited >= StackClockSource::kTracedSlice) traced = StackClockSource::tracer_attached();
 
   mutex_.lock();
@@ -65,6 +67,18 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   ports_.refill(stack_.frames());
   if (world_.stops() != 0) release_stopped_waiters();
   return turned;
+}
+
+// Reads without asking first whether there is anything, until there is: no sleep, and nobody has to wake this thread.
+bool RealMachine::look_busily(Duration most, Time now) {
+  if (most <= Duration::zero()) return false;
+  const Duration until = StackClockSource::monotonic() + most;
+  do {
+    ports_.note_all_readable();
+    ports_.read(now);
+    if (ports_.has_read()) return true;
+  } while (!poked_.load(std::memory_order_relaxed) && StackClockSource::monotonic() < until);
+  return false;
 }
 
 RealMachine::Turned RealMachine::wait_at_devices(Duration timeout, bool wants_writable, const Patience& patience) {
@@ -86,6 +100,7 @@ RealMachine::Turned RealMachine::wait_at_devices(Duration timeout, bool wants_wr
   if (ready < 0)
     for (pollfd& fd : room) fd.revents = 0;
   if (room[0].revents != 0) {
+    poked_.store(false, std::memory_order_relaxed);
     uint64_t pokes = 0;
     [[maybe_unused]] const ssize_t n = read(wake_fd_, &pokes, sizeof pokes);
   }
@@ -115,7 +130,10 @@ Wake RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) 
   const NoCancel no_cancel;
   const bool restarts = deadline == kNever && kernel.empty() && waiter.mask == nullptr;
   const uint32_t continued = continue_signals();
-  const Patience patience{.until = deadline, .kernel = kernel, .mask = waiter.mask};
+  const Patience patience{.until = deadline,
+                          .kernel = kernel,
+                          .mask = waiter.mask,
+                          .busy = waiter.busy_poll > Duration::zero() ? waiter.busy_poll : busy_poll_};
   leader_ = Leader::caller;
   leading_ = &waiter;
   Wake wake = Wake::raised;

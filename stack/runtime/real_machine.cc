@@ -55,6 +55,7 @@ void RealMachine::stop_io() {
 
 void RealMachine::poke() {
   const int saved = errno;
+  poked_.store(true, std::memory_order_relaxed);
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = write(wake_fd_, &one, sizeof one);
   errno = saved;
@@ -111,7 +112,9 @@ Duration RealMachine::monotonic_at(Time t) {
 void RealMachine::wake(Waiter& waiter) {
   if (waiter.raised.exchange(1, std::memory_order_release) != 0) return;
   if (&waiter == leading_) {
-    if (at_devices_) woken_descriptors_.push_back(wake_fd_);  // else it is the one that runs
+    if (!at_devices_) return;  // it is the one that runs
+    poked_.store(true, std::memory_order_relaxed);
+    woken_descriptors_.push_back(wake_fd_);
   } else if (waiter.event_fd >= 0) {
     woken_descriptors_.push_back(waiter.event_fd);
   } else {

@@ -28,6 +28,7 @@ struct Patience {
   Time until = kNever;         // on the machine's clock
   std::span<pollfd> kernel{};  // descriptors of the kernel's (revents are set)
   const sigset_t* mask = nullptr;
+  Duration busy{};  // looks again and again for so long before it sleeps
 };
 
 // A Stack, its mutex, its clock, its devices, and the one thread at a time that waits at them and reads them: the
@@ -46,6 +47,8 @@ class RealMachine final : public Machine, private ReadySink {
 
   // Before start(): the device becomes an interface of the stack. Its MTU, kind and address come from its capabilities.
   InterfaceId add_device(std::unique_ptr<Device> device);
+  // For all calls whose socket says nothing else: how long a leader looks before it sleeps. Before start().
+  void set_busy_poll(Duration busy) { busy_poll_ = busy; }
   void start();
   void stop_io();  // the I/O thread ends; the devices stay
 
@@ -78,6 +81,7 @@ class RealMachine final : public Machine, private ReadySink {
   // lead.cc: the turns of whoever leads, under the lock at their begin and their end.
   Turned turn(const Patience& patience);
   Turned wait_at_devices(Duration timeout, bool wants_writable, const Patience& patience);
+  bool look_busily(Duration most, Time now);
   bool may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel);
   Wake lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
   void leave_lead();
@@ -122,8 +126,10 @@ class RealMachine final : public Machine, private ReadySink {
   SignalHandlers handlers_ = SignalHandlers::that_restart;  // as they were …
   Time handlers_read_{std::chrono::hours(-1)};              // … at this time
 
+  Duration busy_poll_{};
   bool io_running_ = false;
   int wake_fd_ = -1;
+  std::atomic<bool> poked_{false};  // wake_fd_ was written; for a leader that does not look there
   std::atomic<bool> quit_{false};
   std::thread thread_;
 };

@@ -29,6 +29,7 @@ void notify(Machine& machine, OpenSocket& socket, ReadyEvents events) {
 int wait_for(Host& host, Hold& hold, OpenSocket& socket, ReadyEvents interest, Time deadline) {
   if (deadline <= hold.now()) return EAGAIN;
   Waiter waiter;
+  waiter.busy_poll = socket.busy_poll;
   SocketWait wait{.waiter = &waiter, .interest = interest};
   socket.join(wait);
   hold.release();

@@ -56,6 +56,7 @@ struct OpenSocket {
   bool nonblocking = false;
   Duration receive_timeout{};  // zero: none
   Duration send_timeout{};
+  Duration busy_poll{};  // SO_BUSY_POLL; zero: as the machine is set
   bool linger = false;
   Duration linger_time{};
   bool shut_receive = false;

@@ -204,6 +204,10 @@ int set_socket_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& 
     case SO_OOBINLINE:
     case SO_RCVLOWAT:
       return set_stream_flag(hold, socket, name, value);
+    case SO_BUSY_POLL:
+      if (value < 0) return EINVAL;
+      socket.busy_poll = std::chrono::microseconds(value);
+      return 0;
     case SO_BROADCAST:
       socket.udp.broadcast = value != 0;
       if (!socket.is_stream()) set_udp_options(hold, socket);
@@ -246,6 +250,8 @@ int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) 
       return get_timeout(socket.send_timeout, out);
     case SO_MAX_PACING_RATE:
       return get_max_pacing_rate(tcp.max_pacing_rate, out);
+    case SO_BUSY_POLL:
+      return out.write(static_cast<int>(to_us(socket.busy_poll)));
     case SO_LINGER:
       return out.write(
           linger{.l_onoff = socket.linger, .l_linger = static_cast<int>(to_ms(socket.linger_time) / 1000)});

@@ -128,6 +128,24 @@ TEST_P(Options, BuffersReportTheDouble) {
   });
 }
 
+TEST_P(Options, BusyPollComesBackInMicroseconds) {
+  run([&] {
+    const int fd = tcp();
+    int us = -1;
+    socklen_t length = sizeof us;
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, &length), 0);
+    EXPECT_EQ(us, 0);
+    us = 50;
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us), 0);
+    us = -1;
+    EXPECT_EQ(calls.setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(calls.getsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, &length), 0);
+    EXPECT_EQ(us, 50);
+    calls.close(fd);
+  });
+}
+
 TEST_P(Options, TimeoutsComeBack) {
   run([&] {
     const int fd = tcp();
