@@ -57,46 +57,49 @@ struct TcpConfig {
   uint32_t largest_send_buffer = 32 << 20;
   uint32_t receive_buffer = 128 << 10;
   uint32_t largest_receive_buffer = 15 << 20;
-  bool tune_receive_buffer = true;                 // Linux tcp_moderate_rcvbuf
-  uint32_t unsent_low_water = UINT32_MAX;          // bytes; Linux tcp_notsent_lowat
-  uint32_t max_buffer = 32 << 20;                  // bound of SO_SNDBUF and SO_RCVBUF
-  bool offer_window_scale = true;                  // RFC 7323 §2
-  bool offer_timestamps = true;                    // RFC 7323 §3; Linux tcp_timestamps
-  bool require_timestamps = false;                 // RFC 7323 §3.2 says drop what lacks them; Linux takes it
-  bool offer_sack = true;                          // RFC 2018 §2; Linux tcp_sack
-  bool send_dsack = true;                          // RFC 2883; Linux tcp_dsack
-  uint16_t default_mss = 536;                      // RFC 9293 §3.7.1, when the peer names none
-  uint16_t minimum_mss = 48;                       // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
-  bool find_black_holes = false;                   // RFC 4821 §7.7; Linux tcp_mtu_probing = 0 (true: 1)
-  uint32_t black_hole_timeouts = 3;                // in a row, before smaller segments are tried; Linux tcp_retries1
-  uint16_t base_mss = 1024;                        // the first of them; Linux tcp_base_mss
-  uint16_t least_probe_mss = 48;                   // and the smallest; Linux tcp_mtu_probe_floor
-  uint32_t initial_window_segments = 10;           // RFC 6928
-  uint32_t least_burst_segments = 2;               // that go out together, the last with PSH; Linux tcp_min_tso_segs
-  bool rack = true;                                // RFC 8985 §6, else RFC 6675; Linux tcp_recovery
-  bool tail_loss_probe = true;                     // RFC 8985 §7; Linux tcp_early_retrans = 3
-  bool frto = true;                                // RFC 5682; Linux tcp_frto
-  uint16_t reordering = 3;                         // DupThresh of RFC 6675 §4 to begin with; Linux tcp_reordering
-  Duration probe_ack_delay = 200ms;                // RFC 8985 §7.2, TLP.max_ack_delay; Linux TCP_RTO_MIN
-  Duration reordering_slack{};                     // added to the reordering timer; Linux TCP_TIMEOUT_MIN: two ticks
-  Duration probe_slack = 2ms;                      // added to a PTO of 2 SRTT; Linux TCP_TIMEOUT_MIN
-  Duration initial_rto = 1s;                       // RFC 6298 §2.1
-  Duration minimum_rto = 200ms;                    // above the round trip; RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
-  Duration maximum_rto = 120s;                     // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX
-  Duration clock_granularity = 1ms;                // G of RFC 6298 §2
-  Duration delayed_ack = 40ms;                     // RFC 9293 §3.8.6.3: below 500 ms; Linux TCP_DELACK_MIN
-  uint8_t quick_acks = 16;                         // ACKs at once when text begins; Linux TCP_MAX_QUICKACKS
-  Duration sws_override = 200ms;                   // RFC 9293 §3.8.6.2.1: 0.1 to 1 s
-  Duration msl = 30s;                              // RFC 9293 §3.4.2 says 2 min; 2 MSL = 60 s is Linux TCP_TIMEWAIT_LEN
-  Duration fin_wait_2 = 60s;                       // Linux tcp_fin_timeout, for connections nobody holds any more
-  uint32_t syn_retries = 6;                        // Linux tcp_syn_retries: 127 s in all
-  uint32_t syn_ack_retries = 5;                    // Linux tcp_synack_retries
-  uint32_t retries_r1 = 3;                         // R1, at least 3 (SHLD-10); Linux tcp_retries1
-  uint32_t retries_r2 = 15;                        // R2, at least 100 s (SHLD-11); Linux tcp_retries2: 924 s
-  uint32_t orphan_retries = 8;                     // Linux tcp_orphan_retries: R2 of connections nobody holds any more
-  Duration keepalive_time = 7200s;                 // RFC 9293 §3.8.4 (MUST-28); Linux tcp_keepalive_time
-  Duration keepalive_interval = 75s;               // Linux tcp_keepalive_intvl
-  uint32_t keepalive_probes = 9;                   // Linux tcp_keepalive_probes
+  uint32_t send_buffer_percent = 200;      // of the congestion window: how far it grows; Linux in effect 460 to 600
+  bool tune_receive_buffer = true;         // Linux tcp_moderate_rcvbuf
+  uint32_t unsent_low_water = UINT32_MAX;  // bytes; Linux tcp_notsent_lowat
+  uint32_t max_buffer = 32 << 20;          // bound of SO_SNDBUF and SO_RCVBUF
+  bool offer_window_scale = true;          // RFC 7323 §2
+  bool offer_timestamps = true;            // RFC 7323 §3; Linux tcp_timestamps
+  bool require_timestamps = false;         // RFC 7323 §3.2 says drop what lacks them; Linux takes it
+  bool offer_sack = true;                  // RFC 2018 §2; Linux tcp_sack
+  bool send_dsack = true;                  // RFC 2883; Linux tcp_dsack
+  uint16_t default_mss = 536;              // RFC 9293 §3.7.1, when the peer names none
+  uint16_t minimum_mss = 48;               // below this a peer's MSS is not believed; Linux tcp_min_snd_mss
+  bool find_black_holes = false;           // RFC 4821 §7.7; Linux tcp_mtu_probing = 0 (true: 1)
+  uint32_t black_hole_timeouts = 3;        // in a row, before smaller segments are tried; Linux tcp_retries1
+  uint16_t base_mss = 1024;                // the first of them; Linux tcp_base_mss
+  uint16_t least_probe_mss = 48;           // and the smallest; Linux tcp_mtu_probe_floor
+  uint32_t initial_window_segments = 10;   // RFC 6928
+  uint32_t least_burst_segments = 2;       // that go out together, the last with PSH; Linux tcp_min_tso_segs
+  uint32_t burst_window_divisor = 0;  // of a window: less waits for more; 0: it goes; Linux tcp_tso_win_divisor (3)
+  bool rack = true;                   // RFC 8985 §6, else RFC 6675; Linux tcp_recovery
+  bool tail_loss_probe = true;        // RFC 8985 §7; Linux tcp_early_retrans = 3
+  bool frto = true;                   // RFC 5682; Linux tcp_frto
+  uint16_t reordering = 3;            // DupThresh of RFC 6675 §4 to begin with; Linux tcp_reordering
+  Duration probe_ack_delay = 200ms;   // RFC 8985 §7.2, TLP.max_ack_delay; Linux TCP_RTO_MIN
+  Duration reordering_slack{};        // added to the reordering timer; Linux TCP_TIMEOUT_MIN: two ticks
+  Duration probe_slack = 2ms;         // added to a PTO of 2 SRTT; Linux TCP_TIMEOUT_MIN
+  Duration initial_rto = 1s;          // RFC 6298 §2.1
+  Duration minimum_rto = 200ms;       // above the round trip; RFC 6298 §2.4 says 1 s; Linux TCP_RTO_MIN
+  Duration maximum_rto = 120s;        // RFC 6298 §2.5: at least 60 s; Linux TCP_RTO_MAX
+  Duration clock_granularity = 1ms;   // G of RFC 6298 §2
+  Duration delayed_ack = 40ms;        // RFC 9293 §3.8.6.3: below 500 ms; Linux TCP_DELACK_MIN
+  uint8_t quick_acks = 16;            // ACKs at once when text begins; Linux TCP_MAX_QUICKACKS
+  bool empty_window_probes = false;   // RFC 9293 §3.8.6.1 says one octet at least; Linux sends none
+  Duration sws_override = 200ms;      // RFC 9293 §3.8.6.2.1: 0.1 to 1 s
+  Duration msl = 30s;                 // RFC 9293 §3.4.2 says 2 min; 2 MSL = 60 s is Linux TCP_TIMEWAIT_LEN
+  Duration fin_wait_2 = 60s;          // Linux tcp_fin_timeout, for connections nobody holds any more
+  uint32_t syn_retries = 6;           // Linux tcp_syn_retries: 127 s in all
+  uint32_t syn_ack_retries = 5;       // Linux tcp_synack_retries
+  uint32_t retries_r1 = 3;            // R1, at least 3 (SHLD-10); Linux tcp_retries1
+  uint32_t retries_r2 = 15;           // R2, at least 100 s (SHLD-11); Linux tcp_retries2: 924 s
+  uint32_t orphan_retries = 8;        // Linux tcp_orphan_retries: R2 of connections nobody holds any more
+  Duration keepalive_time = 7200s;    // RFC 9293 §3.8.4 (MUST-28); Linux tcp_keepalive_time
+  Duration keepalive_interval = 75s;  // Linux tcp_keepalive_intvl
+  uint32_t keepalive_probes = 9;      // Linux tcp_keepalive_probes
   SynCookies syn_cookies = SynCookies::when_full;  // RFC 4987 §3.6; Linux tcp_syncookies (1)
   uint32_t fast_open = fast_open_bit::client;      // RFC 7413; Linux tcp_fastopen (1)
   std::optional<FastOpenKeys> fast_open_keys;      // none: from the seed; Linux tcp_fastopen_key
@@ -115,6 +118,7 @@ struct TcpConfig {
 
   // Unless TCP_CONGESTION says otherwise; Linux tcp_congestion_control.
   CongestionChoice congestion = CongestionChoice::cubic;
+  bool classic_hystart = false;       // instead of HyStart++ (RFC 9406); Linux's CUBIC has the classic one
   bool pacing = false;                // also of algorithms that do not ask for it; Linux: the fq queueing discipline
   EcnMode ecn = EcnMode::passive;     // RFC 3168; Linux tcp_ecn (2)
   bool slow_start_after_idle = true;  // RFC 5681 §4.1; Linux tcp_slow_start_after_idle

@@ -121,6 +121,8 @@ namespace limpid {
   X(tcp_reno_friendly, "cwnd.reno-friendly", "RFC 9438 §4.3", "Reno would have a larger window here")                \
   X(tcp_css, "cwnd.conservative", "RFC 9406 §4.2", "round trips take longer, so slow start is slowed down")          \
   X(tcp_css_done, "cwnd.slow-start-left", "RFC 9406 §4.2", "round trips stayed longer: the queue fills")             \
+  X(tcp_hystart_train, "cwnd.ack-train", "HyStart (Ha, Rhee 2008)", "the ACKs of a flight fill half of the round trip") \
+  X(tcp_hystart_delay, "cwnd.delay-rose", "HyStart (Ha, Rhee 2008)", "round trips take longer: the queue fills")      \
   X(tcp_cwnd_unused, "cwnd.unused", "RFC 7661 §4", "the window was not what held the sender back")                   \
   X(tcp_bbr, "cwnd.bbr", "draft-ietf-ccwg-bbr §5.6", "the window follows the modelled rate and delay of the path")    \
   X(tcp_ecn_echo, "cwnd.ecn", "RFC 3168 §6.1.2", "a router marked our packets, and the peer echoes it")              \

@@ -7,7 +7,8 @@ namespace {
 constexpr uint32_t kBetaTenths = 7;
 constexpr uint32_t kAlphaNumerator = 9;
 constexpr uint32_t kAlphaDenominator = 17;
-constexpr int64_t kLongest = 1'000'000;  // ms from K beyond which the curve is not followed: its cube fits 64 bits
+constexpr uint32_t kLookEvery = 1000 / 32;  // ms
+constexpr int64_t kLongest = 1'000'000;     // ms from K beyond which the curve is not followed: its cube fits 64 bits
 
 // Of stack time; differences of two are right for 24 days.
 uint32_t milliseconds(Time t) { return static_cast<uint32_t>(to_ms(t.time_since_epoch())); }
@@ -30,6 +31,9 @@ Rule Cubic::on_ack(Window& w, const AckEvent& ack) {
     if (w.ssthresh == UINT32_MAX) return hystart->on_ack(w, ack);
     phase_ = std::monostate{};
   }
+  Rule left_slow_start = Rule::none;
+  if (auto* hystart = std::get_if<ClassicHyStart>(&phase_); hystart != nullptr && w.in_slow_start())
+    left_slow_start = hystart->on_ack(w, ack);
   if (!ack.cwnd_limited) {  // the application sent less than it could have: that time does not count (§4.2)
     on_transmit_start(ack.now);
     return Rule::tcp_cwnd_unused;
@@ -39,7 +43,8 @@ Rule Cubic::on_ack(Window& w, const AckEvent& ack) {
     acked = w.slow_start(acked, ack.in_loss ? kSegmentsAnAckAfterTimeout * w.mss : UINT32_MAX);
     if (acked == 0) return Rule::tcp_slow_start;
   }
-  return avoid(w, ack, acked);
+  const Rule why = avoid(w, ack, acked);
+  return left_slow_start != Rule::none ? left_slow_start : why;
 }
 
 // §4.2 to §4.5.
@@ -48,8 +53,11 @@ Rule Cubic::avoid(Window& w, const AckEvent& ack, uint32_t acked) {
   Curve& curve = running != nullptr ? *running : begin_epoch(w, ack.now);
   curve.last_ack = milliseconds(ack.now);
   grow_estimate(w, curve, acked);
-  if (w_cubic(w, ack.now) < curve.w_est) {  // §4.3: the Reno-friendly region
-    w.cwnd = std::max(w.cwnd, curve.w_est);
+  // §4.3: the Reno-friendly region, whose window is taken 32 times a second at most, as Linux.
+  const bool look = curve.last_ack - curve.looked > kLookEvery;
+  if (look) curve.looked = curve.last_ack;
+  if (w_cubic(w, ack.now) < curve.w_est) {
+    if (look) w.cwnd = std::max(w.cwnd, curve.w_est);
     return Rule::tcp_reno_friendly;
   }
   // §4.4, §4.5: to where the curve is a round trip from now, at most by half of the window.
@@ -103,6 +111,7 @@ void Cubic::grow_estimate(const Window& w, Curve& curve, uint32_t acked) const {
 // §4.6, from the window, which cwnd validation keeps near what is in flight; §4.7; §4.8.
 uint32_t Cubic::ssthresh_after(const Window& w, const LossEvent& loss) {
   phase_ = std::monostate{};
+  if (classic_ && loss.kind == LossKind::timeout) phase_ = ClassicHyStart{};
   const bool falling = w.cwnd < w_max_;  // fast convergence: leave room for a newcomer
   w_max_ = falling ? static_cast<uint32_t>(uint64_t{w.cwnd} * (10 + kBetaTenths) / 20) : w.cwnd;
   cwnd_prior_ = w.cwnd;

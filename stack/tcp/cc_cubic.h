@@ -17,11 +17,15 @@
 
 #include "stack/tcp/cc_window.h"
 #include "stack/tcp/hystart.h"
+#include "stack/tcp/hystart_classic.h"
 
 namespace limpid {
 
 class Cubic {
  public:
+  explicit Cubic(bool classic_hystart = false) : classic_(classic_hystart) {
+    if (classic_) phase_ = ClassicHyStart{};
+  }
   Rule on_ack(Window& w, const AckEvent& ack);
   uint32_t ssthresh_after(const Window& w, const LossEvent& loss);
   // Text goes out again after nothing was in flight: that time does not count (§4.2).
@@ -42,6 +46,7 @@ class Cubic {
     uint32_t est_counted = 0;  // likewise, of Reno's
     uint32_t begin = 0;        // stack time, milliseconds; moves on while the application sends too little
     uint32_t last_ack = 0;     // milliseconds
+    uint32_t looked = 0;       // at Reno's, likewise
   };
 
   Rule avoid(Window& w, const AckEvent& ack, uint32_t acked);
@@ -50,8 +55,10 @@ class Cubic {
 
   uint32_t w_max_ = 0;       // the window before the last reduction, less if it was falling (§4.7); 0: not known
   uint32_t cwnd_prior_ = 0;  // at the last reduction
-  // The first slow start, or congestion avoidance, or neither: what is not needed at a time takes no room.
-  std::variant<HyStart, std::monostate, Curve> phase_;
+  // The first slow start (with the classic HyStart also one after a timeout), or congestion avoidance, or neither: what
+  // is not needed at a time takes no room.
+  std::variant<HyStart, std::monostate, Curve, ClassicHyStart> phase_;
+  bool classic_;
 };
 
 // The integer part of the cube root.

@@ -33,6 +33,7 @@ struct AckEvent {
   bool in_recovery = false;  // fast recovery: the window comes down, proportionally
   bool in_loss = false;      // the walk that follows a timeout
   bool ece = false;          // it echoes congestion (RFC 3168): no reason to grow
+  bool paced = false;        // text is spread over the round trip
   bool safe_ack = true;      // it moved SND.UNA and told of no further loss (RFC 9937)
   Time now{};
   // Known to Congestion, which adds them:

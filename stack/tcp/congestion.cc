@@ -14,6 +14,7 @@ Congestion::Congestion(const TcpConfig& config, CongestionChoice choice, uint32_
     : initial_segments_(static_cast<uint16_t>(std::clamp(config.initial_window_segments, 1u, 1000u))),
       bbr_path_loss_percent_(static_cast<uint8_t>(std::min(config.bbr_path_loss_percent, 100u))),
       idle_restart_(config.slow_start_after_idle),
+      classic_hystart_(config.classic_hystart),
       algorithm_(make(choice == CongestionChoice::unset ? config.congestion : choice)) {
   w_.mss = mss;
   w_.cwnd = initial_window();
@@ -26,7 +27,7 @@ Congestion::Algorithm Congestion::make(CongestionChoice choice) const {
     case CongestionChoice::bbr:
       return Bbr{bbr_path_loss_percent_};
     default:
-      return Cubic{};
+      return Cubic(classic_hystart_);
   }
 }
 
@@ -149,8 +150,8 @@ void Congestion::on_sent(uint32_t bytes) {
   if (episode_) episode_->prr.on_sent(bytes);
 }
 
-void Congestion::on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent) {
-  const bool full = in_flight + w_.mss > w_.cwnd;
+void Congestion::on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent, bool deferred) {
+  const bool full = deferred || in_flight + w_.mss > w_.cwnd;
   if (sent || full) usage_.note(una, nxt, in_flight, full);
 }
 

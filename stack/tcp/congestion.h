@@ -54,10 +54,11 @@ class Congestion {
   void on_recovered(uint32_t in_flight, bool by_sack = true);
   void on_undo();
 
-  void on_sent(uint32_t bytes);                                           // text, old or new
-  void on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent);  // after each output: did text go
-  void on_transmit_start(Time now);                                       // text goes out after nothing was in flight
-  void on_idle();                                                         // and the silence was longer than an RTO
+  void on_sent(uint32_t bytes);  // text, old or new
+  void on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent,
+                 bool deferred = false);  // after each output: did text go
+  void on_transmit_start(Time now);       // text goes out after nothing was in flight
+  void on_idle();                         // and the silence was longer than an RTO
 
  private:
   using Algorithm = std::variant<Reno, Cubic, Bbr>;
@@ -78,6 +79,7 @@ class Congestion {
   uint16_t initial_segments_;
   uint8_t bbr_path_loss_percent_;
   bool idle_restart_;
+  bool classic_hystart_;
   bool untouched_ = true;  // nothing was sent: the initial window is still to be decided
   SeqPos round_end_;       // the round trip is over when this is acknowledged
   WindowUsage usage_;
