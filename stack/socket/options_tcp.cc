@@ -57,6 +57,7 @@ int change(TcpOptions& options, int name, int value) {
       return 0;
     case TCP_QUICKACK:
       options.quick_ack = value != 0;
+      options.quick_ack_set = true;
       return 0;
     case TCP_MAXSEG:
       if (value != 0 && !is_between(value, kLeastSegment, kMostSegment)) return EINVAL;

@@ -296,7 +296,7 @@ void Connection::answer_with_ack(const Segment& s, Rule why, Time now) {
   if (s.length() > 0 && !s.has(tcp_flag::syn)) note_duplicate(s.seq, std::min(s.end(), rcv_.nxt()));
   if (s.text.length > 0) {  // our ACKs got lost or came too late: the next ones do not wait
     quick_acks_ = env_.config.quick_acks;
-    interactive_ = false;
+    options_.quick_ack = true;
   }
   if (s.text.length == 0 && !s.has(tcp_flag::syn | tcp_flag::fin) && answered_lately(now)) return;
   want_ack(why);

@@ -25,7 +25,8 @@ struct TcpOptions {
   bool no_delay = false;           // TCP_NODELAY: Nagle off
   bool push_pending = false;       // TCP_NODELAY was set just now: what waits goes, even from under a cork (as Linux)
   bool cork = false;               // TCP_CORK: only full segments, for at most 200 ms
-  bool quick_ack = false;          // TCP_QUICKACK
+  bool quick_ack = true;           // TCP_QUICKACK: ACKs do not wait for an answer; until the user gives one (as Linux)
+  bool quick_ack_set = false;      // just now: an ACK that waits goes
   bool keepalive = false;          // SO_KEEPALIVE
   Duration keepalive_time{};       // TCP_KEEPIDLE
   Duration keepalive_interval{};   // TCP_KEEPINTVL

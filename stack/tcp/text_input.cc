@@ -81,9 +81,7 @@ void Connection::choose_ack(const ReassemblyQueue::Inserted& in, Time now) {
     want_ack(Rule::tcp_ack_now);
   } else if (octets_unacked_ += in.advanced; octets_unacked_ >= 2 * peer_segment_) {
     want_ack(Rule::tcp_ack_second);
-  } else if (options_.quick_ack) {
-    want_ack(Rule::tcp_ack_now);
-  } else if (quick_acks_ > 0 && !interactive_) {
+  } else if (quick_acks_ > 0 && options_.quick_ack) {
     want_ack(Rule::tcp_ack_quick);
   } else if (!timers_.running(TcpTimer::delayed_ack)) {
     set_timer(TcpTimer::delayed_ack, env_.config.delayed_ack, now);

@@ -365,6 +365,7 @@ void Game::change_options(const Step& step) {
   options.cork = (bits & 1) != 0;
   options.no_delay = (bits & 2) != 0;
   options.quick_ack = (bits & 4) != 0;
+  options.quick_ack_set = true;
   options.urgent_inline = (bits & 8) != 0;
   options.linger_reset = (bits & 16) != 0;
   options.keepalive = (bits & 32) != 0;

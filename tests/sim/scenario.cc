@@ -108,7 +108,7 @@ TcpOptions draw_options(Rng& rng) {
   if (rng.chance(percent(20))) options.max_segment = static_cast<uint16_t>(rng.between(64, 1460));
   options.no_delay = rng.chance(percent(40));
   options.cork = rng.chance(percent(5));
-  options.quick_ack = rng.chance(percent(10));
+  options.quick_ack = !rng.chance(percent(10));
   if (rng.chance(percent(20))) {
     options.keepalive = true;
     options.keepalive_time = between(rng, 100ms, 30s);

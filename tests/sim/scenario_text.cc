@@ -68,7 +68,7 @@ std::string describe(const TalkerPlan& talker) {
   if (o.max_segment != 0) text += fmt::format(", mss {}", o.max_segment);
   if (o.no_delay) text += ", no-delay";
   if (o.cork) text += ", cork";
-  if (o.quick_ack) text += ", quick-ack";
+  if (!o.quick_ack) text += ", no quick-ack";
   if (talker.peeks) text += ", peeks";
   if (talker.changes_options) text += ", changes options";
   if (o.keepalive) text += fmt::format(", keep-alive {}ms", to_ms(o.keepalive_time));

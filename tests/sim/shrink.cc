@@ -92,7 +92,7 @@ bool cut_options(TcpOptions& options) {
   plain.urgent_inline = options.urgent_inline;
   plain.congestion = options.congestion;
   const bool odd = options.receive_buffer != 0 || options.send_buffer != 0 || options.max_segment != 0 ||
-                   options.no_delay || options.cork || options.quick_ack || options.keepalive;
+                   options.no_delay || options.cork || !options.quick_ack || options.keepalive;
   options = plain;
   return odd;
 }

@@ -112,6 +112,7 @@ void Talker::make_call(const CallPlan& call, Time now) {
       break;
     case CallKind::quick_ack:
       options_.quick_ack = on;
+      options_.quick_ack_set = true;
       break;
     case CallKind::keepalive:
       options_.keepalive = on;
@@ -127,7 +128,7 @@ void Talker::make_call(const CallPlan& call, Time now) {
       break;
   }
   if (const auto r = stack_->tcp_set_options(id_, options_, now); !r) fail(r.error(), "set_options", now);
-  options_.push_pending = false;
+  options_.push_pending = options_.quick_ack_set = false;
   if (phase_ == Phase::open) awake_ = true;  // the buffer may have room now: nobody else will say so
 }
 

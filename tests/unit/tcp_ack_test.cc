@@ -57,13 +57,18 @@ TEST(TcpDelayedAck, SmallSegmentsCountByTheirOctets) {
   t.expect(". 1:1(0) ack 4001");
 }
 
-TEST(TcpDelayedAck, QuickAckDoesNotWait) {
+// As Linux: it is no state, but sends what waits, and ends the waiting for answers until there is one again.
+TEST(TcpDelayedAck, QuickAckSendsWhatWaitsNow) {
   TcpDialogue t;
-  TcpOptions o;
-  o.quick_ack = true;
-  t.establish_passively(o);
+  const SocketId id = t.establish_passively();
   t.peer(text(1, 10));
+  t.expect_nothing();
+  TcpOptions o;
+  o.quick_ack = o.quick_ack_set = true;
+  ASSERT_TRUE(t.stack.tcp_set_options(id, o, t.now));
   t.expect(". 1:1(0) ack 11");
+  t.peer(text(11, 10));
+  t.expect_nothing();
 }
 
 // One ACK for a batch, and not strictly for every second segment of it: docs/deviations.md.
