@@ -41,7 +41,9 @@ void AckNews::deliver(const SendRecord& r, bool cumulatively) {
   }
   highest = std::max(highest, r.end);
   take_latest(newest, r);
-  if (!ambiguous(r)) take_latest(rack, r);
+  if (ambiguous(r)) return;
+  take_latest(rack, r);
+  if (cumulatively || !rack_rtt || !rack_rtt->by_una) rack_rtt = {.sent = r.sent, .by_una = cumulatively};
 }
 
 }  // namespace limpid

@@ -36,6 +36,13 @@ struct AckNews {
   std::optional<SendRecord> newest{};  // delivered by this ACK: the most recently sent
   std::optional<SendRecord> rack{};    // the same, of those whose last transmission it was that arrived
 
+  // Of these the one whose round trip RACK takes, as Linux: the last that SND.UNA moved over, or else that was SACKed.
+  struct Measured {
+    Time sent{};
+    bool by_una = false;
+  };
+  std::optional<Measured> rack_rtt{};
+
   bool advanced() const { return acked > 0; }
   // The scoreboard delivers this range, by SND.UNA or by a SACK block.
   void deliver(const SendRecord& r, bool cumulatively);

@@ -12,6 +12,7 @@ void Connection::take_ack(const Segment& s, bool duplicate, Time now) {
   const FlightBefore before{
       .in_flight = flying,
       .flight_size = std::min(static_cast<uint32_t>(snd_.nxt - snd_.una), std::max(congestion_.cwnd(), flying))};
+  acked_ = true;
   ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
   const bool alone = recovery_.outstanding().segments == 1;
   const AckNews news = recovery_.read(in, rtt_.min_rtt());
@@ -151,6 +152,7 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
                                            .in_recovery = coming_down,
                                            .in_loss = state == CaState::loss,
                                            .ece = ecn_.echoed(),
+                                           .paced = paced(),
                                            .safe_ack = news.advanced() && c.lost == 0 && !ecn_.echoed(),
                                            .now = now});
     if (!c.undone && !c.recovered && !c.entered) why = moved;

@@ -9,7 +9,7 @@ constexpr uint32_t kHeaders = 40;  // IPv4 and TCP without options: what separat
 
 TcpOptions with_defaults(TcpOptions o, const TcpConfig& config) {
   if (o.syn_retries == 0) o.syn_retries = config.syn_retries;
-  o.push_pending = false;
+  o.push_pending = o.quick_ack_set = false;
   return o;
 }
 

@@ -97,7 +97,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SeqPos unwrap_own(Seq seq) const { return unwrap(seq, iss_, snd_.una); }  // a number of ours, quoted by an ICMP error
   Verdict on_segment(Segment& segment, Time now);
   void on_timer(Time now);
-  void output(Time now);
+  enum class Extent : uint8_t { all, one_burst };
+  void output(Time now, Extent extent = Extent::all);
   void time_wait_over() { state_ = transition(state_, TcpEvent::timeout); }
   void on_icmp_error(uint8_t type, uint8_t code, uint32_t mtu, SeqPos quoted, Time now);
 
@@ -240,14 +241,19 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SegmentPlan plan_risked_resend();
   SegmentPlan plan_tail_probe() const;
   SegmentPlan plan_range(const SentRange& range) const;
+  SegmentPlan plan_again(const SentRange& range) const;
   SegmentPlan plan_new_data(Time now);
   SegmentPlan plan_probe() const;
   SegmentPlan plan_keepalive() const;
   SegmentPlan plan_ack() const;
   bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
   bool may_go_uncut() const;
-  void take_whole_burst(SegmentPlan& plan, const Burst& burst) const;
-  Burst burst_with(uint32_t room) const;
+  void take_whole_burst(SegmentPlan& plan) const;
+  uint32_t burst_most() const;
+  bool better_later(uint32_t usable, uint32_t allowed, Time now);
+  Burst begin_burst(uint32_t unsent, uint32_t usable, uint32_t allowed) const;
+  Burst begin_resend_burst(const SentRange& range) const;
+  bool push_due(SeqPos at) const { return traffic_ && traffic_->chunks.pushes(at, data_end()); }
   SendOutcome transmit(const SegmentPlan& plan, Time now);
   TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, const TcpOptionSet& options) const;
   uint8_t ecn_flags(const SegmentPlan& plan) const;
@@ -307,6 +313,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void note_delivered(SeqPos before, SeqPos ack);
   void on_fragmentation_needed(uint32_t mtu, SeqPos quoted, Time now);
   void believe_path_mtu(uint32_t mtu, Time now);
+  void resend_syn_bare(uint32_t mtu, Time now);
   void suspect_path(Time now);
 
   Traffic& traffic() {
@@ -330,27 +337,24 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   SeqPos data_end() const { return SeqPos::from_stream(queue_.end()); }  // behind the last octet that the user gave us
   // Text may go: both ends know both sequence numbers, or the SYN of this one was as good as a handshake (RFC 7413).
   bool may_carry_text() const { return synchronized(state_) || (opened_fast_ && state_ == TcpState::syn_received); }
+  bool syn_goes_bare() const { return fast_open_ && fast_open_->bare; }
   bool syn_held() const { return fast_open_ && fast_open_->held; }
   bool fin_sent() const { return snd_.nxt > data_end(); }
   bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
-  // Twice the congestion window, so that the next one is there when an ACK opens it, as on Linux; or twice what is
-  // outstanding, where a lost segment holds back more than a window that has arrived behind it. In bounds, and not if
-  // the user has set a size.
+  // --- send_buffer.cc ---
   uint32_t send_buffer() const {
-    if (options_.send_buffer > 0) return options_.send_buffer;
-    const TcpConfig& c = env_.config;
-    const uint64_t wanted = uint64_t{2} * std::max(congestion_.cwnd(), static_cast<uint32_t>(snd_.nxt - snd_.una));
-    return static_cast<uint32_t>(
-        std::clamp<uint64_t>(wanted, c.send_buffer, std::max(c.send_buffer, c.largest_send_buffer)));
+    return options_.send_buffer > 0 ? options_.send_buffer : std::max(env_.config.send_buffer, send_space_);
   }
-  size_t send_room() const { return queue_.size() < send_buffer() ? send_buffer() - queue_.size() : 0; }
-  // Worth waking a writer for: a third of the send buffer is free, not a byte at a time; and what waits to be sent is
-  // below half of the mark for it (both as on Linux).
-  bool has_room() const { return queue_.size() <= send_buffer() / 3 * 2 && unsent() < (unsent_low_water() + 1) / 2; }
+  uint64_t send_charge(size_t bytes) const;
+  size_t send_room() const;
+  bool has_room() const;
+  void widen_send_buffer();
   uint64_t unsent_low_water() const {
     return options_.unsent_low_water > 0 ? options_.unsent_low_water : env_.config.unsent_low_water;
   }
-  size_t next_helping() const;
+  size_t chunk_goal() const;
+  size_t next_helping();
+  void write(ByteSpan bytes, bool begins);
   void note_mss();
 
   TcpEnvironment& env_;
@@ -377,8 +381,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   LimitAccount limits_;
   std::unique_ptr<SendPace> pace_;  // with the first text
   std::unique_ptr<Traffic> traffic_;
-  SeqPos small_end_;  // of the last segment that was not full (Nagle)
-  SeqPos push_at_;    // the end of the last SEND behind which no more was promised: PSH is due there
+  uint32_t send_space_ = 0;  // bytes: what the send buffer has grown to, if the user has set no size
+  SeqPos small_end_;         // of the last segment that was not full (Nagle)
 
   uint32_t timestamp_offset_;   // of our clock on the wire
   RecentTimestamp recent_;      // TS.Recent (RFC 7323 §4.3)
@@ -399,9 +403,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
 
   std::unique_ptr<FastOpenAttempt> fast_open_;  // until the other end has the text of the SYN, or never will
   SackReport sack_report_;
-  Time last_text_{-1h};       // when text arrived last
-  uint8_t quick_acks_ = 0;    // so many ACKs more go at once, without waiting for company
-  bool interactive_ = false;  // the user answers what it reads: an ACK finds company soon
+  Time last_text_{-1h};     // when text arrived last
+  uint8_t quick_acks_ = 0;  // so many ACKs more go at once, without waiting for company
 
   bool attached_ = false;    // a user holds it, or it waits in an accept queue
   bool fin_queued_ = false;  // the user closed its direction
@@ -417,6 +420,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool more_coming_ = false;   // MSG_MORE of the last send, until something is acknowledged (as Linux)
   bool room_told_ = true;      // the user knows that it may write
   bool writer_waits_ = false;  // a SEND was not taken whole, and there is no room yet
+  bool acked_ = false;         // an ACK came since the last output
+  bool deferred_ = false;      // the last output left a burst for later
+  bool in_write_ = false;      // output is to send the first burst of a long SEND: that does not wait
   bool probed_ = false;        // into the window that is zero now
   Rule ack_reason_ = Rule::none;
   Time last_invalid_answer_{-1h};

@@ -56,6 +56,7 @@ struct FastOpenAttempt {
   uint32_t text = 0;                     // octets that the SYN carried
   uint32_t most_text = 0;                // that it may carry
   bool held = false;                     // the SYN waits for the first SEND
+  bool bare = false;                     // it was too large for the path: it goes again without text
   bool refused = false;                  // the server did not take all of the text
 };
 

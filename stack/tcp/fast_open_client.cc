@@ -51,7 +51,7 @@ void Connection::release_syn(Time now) {
 // (RFC 7413 §4.2.1). Of SYN,ACKs likewise.
 bool Connection::carries_fast_open(const SegmentPlan& plan) const {
   const bool ours = state_ == TcpState::syn_sent || opened_fast_;
-  return fast_open_ && ours && plan.kind == SegmentPlan::Kind::syn && timeouts_ == 0;
+  return fast_open_ && ours && plan.kind == SegmentPlan::Kind::syn && timeouts_ == 0 && !fast_open_->bare;
 }
 
 // RFC 7413 §4.1.3: the cookie of the SYN,ACK, and its MSS.

@@ -2,23 +2,28 @@
 // sent, and committed only if the device took it; a refused plan moves nothing.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "stack/tcp/connection.h"
 
 namespace limpid {
 
-void Connection::output(Time now) {
+void Connection::output(Time now, Extent extent) {
   const SeqPos nxt_before = snd_.nxt;
   burst_ = {};
+  deferred_ = false;
+  in_write_ = extent == Extent::one_burst;
   follow_path_mtu(now);
   while (const SegmentPlan plan = next_plan(now)) {
     if (transmit(plan, now) == SendOutcome::refused) {
       if (!ListHook<BlockedTag>::linked()) env_.blocked.push_back(*this);  // Tcp::link_writable() drives it on
       break;
     }
+    if (extent == Extent::one_burst && burst_.end <= snd_.nxt) break;
   }
-  congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before);
+  congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before, deferred_);
   note_app_limit();
+  if (std::exchange(acked_, false) && !room_told_) widen_send_buffer();
   const bool room = has_room();  // an ACK, a larger congestion window or a changed option may have made some
   if (room) writer_waits_ = false;
   if (room && !room_told_) raise(kWritable);
@@ -50,6 +55,7 @@ SegmentPlan Connection::plan_syn() const {
   if (state_ == TcpState::syn_sent) first = Rule::tcp_active_open;
   SegmentPlan p{.kind = SegmentPlan::Kind::syn, .seq = SeqPos{0}, .why = first};
   if (timeouts_ > 0) p.why = Rule::tcp_retransmit_syn;
+  if (syn_goes_bare()) p.why = Rule::tcp_path_mtu;
   if (state_ == TcpState::syn_sent && carries_fast_open(p)) {
     p.length = fast_open_->text;
     p.why = p.length > 0 ? Rule::tcp_fast_open_text : Rule::tcp_fast_open_request;
@@ -68,14 +74,21 @@ SegmentPlan Connection::plan_resend() {
   const uint32_t flying = in_flight();
   const bool fits = flying == 0 || flying + (range->end - range->seq) <= congestion_.cwnd();
   if (!fits && !recovery_.urgent()) return {};
-  return plan_range(*range);
+  return plan_again(*range);
 }
 
 // What is only missing so far, once there is nothing better to send (RFC 6675 §5 (C)).
 SegmentPlan Connection::plan_risked_resend() {
   if (snd_.wnd == 0 || in_flight() + mss_ > congestion_.cwnd()) return {};
   const auto range = recovery_.next_to_risk(mss_);
-  return range && !held_back_by_pace() ? plan_range(*range) : SegmentPlan{};
+  return range && !held_back_by_pace() ? plan_again(*range) : SegmentPlan{};
+}
+
+SegmentPlan Connection::plan_again(const SentRange& range) const {
+  SegmentPlan p = plan_range(range);
+  p.burst = burst_.end > p.seq ? burst_ : begin_resend_burst(range);
+  p.push = p.push || (p.burst.many && p.seq + p.length >= p.burst.end);
+  return p;
 }
 
 SegmentPlan Connection::plan_range(const SentRange& range) const {
@@ -93,7 +106,7 @@ SegmentPlan Connection::plan_tail_probe() const {
   const auto fresh = static_cast<uint32_t>(std::min<int64_t>({static_cast<int64_t>(unsent()), usable, int64_t{mss_}}));
   SegmentPlan p;
   if (fresh > 0) {
-    p = {.kind = SegmentPlan::Kind::data, .seq = snd_.nxt, .length = fresh, .push = fresh == unsent()};
+    p = {.kind = SegmentPlan::Kind::data, .seq = snd_.nxt, .length = fresh, .push = push_due(snd_.nxt + fresh)};
   } else {
     p = plan_range(recovery_.last_segment(mss_));
   }
@@ -110,11 +123,11 @@ SegmentPlan Connection::plan_new_data(Time now) {
   if (recovery_.next_to_resend(mss_)) return {};  // old bytes first
   if (held_back_by_pace()) return {};
 
-  // RFC 5681 §4.1: after an idle time longer than the RTO the congestion window begins anew.
-  if (snd_.una == snd_.nxt && snd_.nxt > SeqPos{1} && now - last_sent_ > rtt_.rto()) congestion_.on_idle();
-
   // Ahead of the handshake's end the window counts from behind our SYN, whose octet is nothing that could congest.
   const int64_t usable = std::max<int64_t>(0, std::max(snd_.una, SeqPos{1}) + snd_.wnd - snd_.nxt);
+  // RFC 5681 §4.1: after an idle time longer than the RTO the congestion window begins anew.
+  const bool begins = snd_.una == snd_.nxt && snd_.nxt > SeqPos{1} && usable > 0;
+  if (begins && now - last_sent_ > rtt_.rto()) congestion_.on_idle();
   const uint32_t flying = in_flight() - (snd_.una == SeqPos{0} ? std::min(in_flight(), 1u) : 0);
   const uint32_t allowed = congestion_.cwnd() > flying ? congestion_.cwnd() - flying : 0;
 
@@ -125,38 +138,15 @@ SegmentPlan Connection::plan_new_data(Time now) {
     p.why = p.length == 0 ? Rule::tcp_close : p.why;
   }
   if (p.length == 0) return p.fin ? p : SegmentPlan{};
-  if (!p.fin && !worth_sending(p.length, unsent_bytes, static_cast<uint32_t>(std::min<int64_t>(usable, UINT32_MAX))))
-    return {};
+  const auto window = static_cast<uint32_t>(std::min<int64_t>(usable, UINT32_MAX));
+  if (!p.fin && !worth_sending(p.length, unsent_bytes, window)) return {};
   if (override_due_) p.why = Rule::tcp_sws_override;
-  const Burst burst =
-      burst_with(static_cast<uint32_t>(std::min<int64_t>({int64_t{unsent_bytes}, usable, int64_t{allowed}})));
-  p.burst = burst.size;
-  if (!p.fin && may_go_uncut()) take_whole_burst(p, burst);
-  p.push = (p.length == unsent_bytes && push_at_ == data_end()) || burst.ends_with(p.segments);
+  if (burst_.end <= snd_.nxt && !p.fin && better_later(window, allowed, now)) return {};
+  p.burst = burst_.end > snd_.nxt ? burst_ : begin_burst(unsent_bytes, window, allowed);
+  if (!p.fin && may_go_uncut()) take_whole_burst(p);
+  const SeqPos end = p.seq + p.length;
+  p.push = (p.burst.many && end >= p.burst.end) || push_due(end);
   return p;
-}
-
-// Whether the device may be given a burst in one piece. Urgent data stays apart, since a pointer is copied to each
-// packet as it is; so does CWR, which belongs on one.
-bool Connection::may_go_uncut() const { return path_.offloads && snd_.up <= snd_.nxt && !ecn_.tells_reduction(); }
-
-void Connection::take_whole_burst(SegmentPlan& plan, const Burst& burst) const {
-  constexpr uint32_t kMostText = 65'535 - 120;  // the largest datagram, less the largest headers
-  if (plan.length < mss_) return;
-  plan.segments = std::max<uint32_t>(1, std::min(burst.size - burst.sent, kMostText / mss_));
-  plan.length = plan.segments * mss_;
-}
-
-// The burst that a segment of new data belongs to, when so many bytes may go.
-Burst Connection::burst_with(uint32_t room) const {
-  if (burst_.sent > 0) return burst_;
-  return {.size = burst_segments({.mss = mss_,
-                                  .room = room,
-                                  .cwnd = congestion_.cwnd(),
-                                  .slow_start = congestion_.in_slow_start(),
-                                  .srtt = rtt_.srtt(),
-                                  .min_rtt = rtt_.min_rtt(),
-                                  .least = env_.config.least_burst_segments})};
 }
 
 // Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if no other small
@@ -171,8 +161,11 @@ bool Connection::worth_sending(uint32_t length, uint32_t unsent_bytes, uint32_t 
   return length == usable && usable >= std::max<uint32_t>(snd_.max_wnd / 2, 1) && !corked;
 }
 
-// RFC 9293 §3.8.6.1: one octet into the zero window; one that was sent before if there is such a one.
+// RFC 9293 §3.8.6.1: one octet into the zero window; one that was sent before if there is such a one. Or as Linux: an
+// octet number that the peer has, which it answers too.
 SegmentPlan Connection::plan_probe() const {
+  if (env_.config.empty_window_probes)
+    return {.kind = SegmentPlan::Kind::probe, .seq = snd_.una - 1, .why = Rule::tcp_zero_window_probe};
   SegmentPlan p{.kind = SegmentPlan::Kind::probe,
                 .seq = snd_.una < snd_.nxt ? snd_.una : snd_.nxt,
                 .why = Rule::tcp_zero_window_probe};
@@ -283,8 +276,9 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
   cancel_timer(TcpTimer::delayed_ack, now);
   if (plan.kind == Kind::ack || plan.kind == Kind::reset) return;
 
-  const bool again = plan.kind == Kind::resend || (plan.kind == Kind::probe && plan.seq < snd_.nxt) ||
-                     (plan.kind == Kind::syn && timeouts_ > 0);
+  const bool again = plan.kind == Kind::resend ||
+                     (plan.kind == Kind::probe && plan.seq < snd_.nxt && plan.length > 0) ||
+                     (plan.kind == Kind::syn && (timeouts_ > 0 || syn_goes_bare()));
   if (again) {
     ++resent_;
     env_.counters.add(Counter::tcp_retransmits);
@@ -295,6 +289,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
     totals.bytes_sent += plan.length;
     if (again) totals.bytes_resent += plan.length;
   }
+  burst_ = plan.end() < plan.burst.end ? plan.burst : Burst{};
   switch (plan.kind) {
     case Kind::syn:
       syn_due_ = false;
@@ -306,6 +301,7 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
       probe_due_ = false;
       probed_ = true;
       env_.counters.add(Counter::tcp_window_probes);
+      if (plan.end() < snd_.una) return;  // an empty one
       break;
     case Kind::keepalive:
       keepalive_due_ = false;
@@ -314,10 +310,8 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
     default:
       if (plan.length > 0) ecn_.told();
       if (plan.length > 0 && plan.length < mss_) small_end_ = plan.text_begin() + plan.length;
-      burst_.size = plan.burst;
-      burst_.note_sent(plan.segments);
       override_due_ = false;
-      if (now - last_text_ < env_.config.delayed_ack) interactive_ = true;
+      if (now - last_text_ < env_.config.delayed_ack) options_.quick_ack = false;
       break;
   }
   note_sent(plan, now);
@@ -334,12 +328,13 @@ void Connection::note_sent(const SegmentPlan& plan, Time now) {
     if (plan.kind == SegmentPlan::Kind::syn && plan.length > 0) {  // two, as Linux counts them: the SYN, and its text
       recovery_.sent(snd_.nxt, plan.text_begin(), 1, stamp, now);
       recovery_.sent(plan.text_begin(), plan.end(), plan.length, stamp, now);
-      recovery_.pushed();
+      recovery_.burst_ended(true);
     } else {
       recovery_.sent(snd_.nxt, plan.end(), mss_, stamp, now);
-      if (plan.push && plan.seq + plan.length == push_at_) recovery_.pushed();
+      if (plan.end() >= plan.burst.end) recovery_.burst_ended(push_due(plan.seq + plan.length));
     }
     snd_.nxt = plan.end();
+    if (traffic_) traffic_->chunks.sent(snd_.nxt);
   } else {
     recovery_.resent(plan.seq, plan.end(), mss_, stamp, now);
     if (plan.why == Rule::tcp_rescue) recovery_.rescue_sent();

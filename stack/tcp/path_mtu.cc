@@ -54,6 +54,8 @@ void Connection::note_delivered(SeqPos before, SeqPos ack) {
 
 // RFC 1191 §3. `quoted` is in flight, which a blind attacker has to guess (RFC 5927 §4.1).
 void Connection::on_fragmentation_needed(uint32_t mtu, SeqPos quoted, Time now) {
+  const bool by_syn = state_ == TcpState::syn_sent && fast_open_ && fast_open_->text > 0 && !fast_open_->bare;
+  if (by_syn && options_.dont_fragment && mtu < path_.mtu) return resend_syn_bare(mtu, now);
   if (!options_.dont_fragment || !synchronized(state_) || mtu >= path_.mtu) {
     env_.counters.add(Counter::tcp_path_mtu_ignored);
     return;
@@ -69,6 +71,18 @@ void Connection::on_fragmentation_needed(uint32_t mtu, SeqPos quoted, Time now) 
     return;
   }
   believe_path_mtu(mtu, now);
+}
+
+// RFC 1191 §6.4, of a SYN: its text made it too large, so it goes again at once without, as after a timeout (RFC 7413
+// §4.2.1), and tells the peer what this path takes.
+void Connection::resend_syn_bare(uint32_t mtu, Time now) {
+  if (!env_.ip.learn_path_mtu(tuple().remote.address, path_.interface, mtu, now)) return;
+  env_.counters.add(Counter::tcp_path_mtu_lowered);
+  follow_path_mtu(now);
+  agreed_.advertised_mss = static_cast<uint16_t>(std::min<uint32_t>(agreed_.advertised_mss, path_.mtu - kHeaders));
+  fast_open_->bare = true;
+  syn_due_ = true;
+  mark_dirty();
 }
 
 // RFC 1191 §6.4: what is too large for the path is gone, and says nothing of congestion. Of a burst of messages the

@@ -3,8 +3,8 @@
 namespace limpid {
 
 void Rack::on_ack(const AckNews& news) {
+  if (news.rack_rtt) rtt_ = news.now - news.rack_rtt->sent;
   if (news.rack) {
-    rtt_ = news.now - news.rack->sent;
     if (sent_after(news.rack->sent, news.rack->end, sent_, end_)) {
       sent_ = news.rack->sent;
       end_ = news.rack->end;

@@ -79,6 +79,14 @@ AckNews Recovery::read(const AckInput& in, Duration min_rtt) {
   return news;
 }
 
+// The next edge of a segment from here, up or down.
+static SeqPos segment_edge(const SendRecord& r, SeqPos at, uint32_t mss, bool up) {
+  const bool size_known = r.length() <= r.segments * mss && r.length() > (r.segments - 1) * mss;
+  if (!size_known || r.sacked) return at;
+  const auto into = static_cast<uint32_t>(at - r.seq);
+  return std::min(r.seq + (into + (up ? mss - 1 : 0)) / mss * mss, r.end);
+}
+
 // Blocks in ascending order, so that what one ACK reports does not look as if it had arrived out of order. A block
 // outside of what is outstanding is believed by nobody (RFC 2018 §3, RFC 6675 §4).
 void Recovery::read_blocks(const AckInput& in, AckNews& news) {
@@ -87,7 +95,13 @@ void Recovery::read_blocks(const AckInput& in, AckNews& news) {
   std::ranges::sort(blocks, {}, &SackRange::left);
   for (const SackRange& b : blocks) {
     if (b.left < in.ack || b.right <= b.left || b.right > in.nxt) continue;
-    board_->sacked(b.left, b.right, in.mss, news);
+    // As Linux a segment counts once all of it is reported: receivers hold whole ones, and whoever tells of less would
+    // have us keep a record of each octet.
+    const SendRecord* first = board_->find(b.left);
+    const SendRecord* last = board_->find(b.right);
+    const SeqPos left = first != nullptr ? segment_edge(*first, b.left, in.mss, true) : b.left;
+    const SeqPos right = last != nullptr ? segment_edge(*last, b.right, in.mss, false) : b.right;
+    if (left < right) board_->sacked(left, right, in.mss, news);
   }
 }
 

@@ -68,7 +68,7 @@ class Recovery {
  public:
   // --- sending ---
   void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
-  void pushed() { board_->pushed(); }  // a SEND ends with what was sent just now
+  void burst_ended(bool pushed) { board_->burst_ended(pushed); }  // with what was sent just now
   void resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
   void probe_sent(SeqPos nxt, bool retransmission) { probe_.on_sent(nxt, retransmission); }
 

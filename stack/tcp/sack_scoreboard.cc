@@ -16,7 +16,7 @@ void add(SackScoreboard::Tally& t, const SendRecord& r, bool in) {
 // segments must stay countable: all of `a` are full ones.
 bool alike(const SendRecord& a, const SendRecord& b, uint32_t mss) {
   if (a.sacked && b.sacked) return true;
-  return !a.pushed && a.sacked == b.sacked && a.lost == b.lost && a.resent == b.resent && a.sent == b.sent &&
+  return !a.apart && a.sacked == b.sacked && a.lost == b.lost && a.resent == b.resent && a.sent == b.sent &&
          a.times_sent == b.times_sent && a.lost_why == b.lost_why && a.stamp == b.stamp &&
          a.length() == a.segments * mss;
 }
@@ -45,8 +45,8 @@ bool SackScoreboard::cut(SeqPos at, uint32_t mss) {
   SendRecord left = list_[p];
   SendRecord right = left;
   left.end = right.seq = at;
-  left.pushed = false;
   left.segments = std::clamp(segments_in(left.length(), mss), 1u, left.segments);
+  left.pushed = left.apart = false;
   right.segments = std::max(right.segments - left.segments, 1u);
   store(p, left);
   list_.insert_after(p, right);
@@ -63,6 +63,7 @@ SackScoreboard::Pos SackScoreboard::join(Pos p, uint32_t mss) {
   if (!alike(one, r, mss)) return p;
   one.end = r.end;
   one.pushed = r.pushed;
+  one.apart = r.apart;
   one.segments += r.segments;
   one.sent = std::max(one.sent, r.sent);
   one.times_sent = std::max(one.times_sent, r.times_sent);
@@ -87,9 +88,10 @@ void SackScoreboard::sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliverySt
   join(list_.last(), mss);
 }
 
-void SackScoreboard::pushed() {
+void SackScoreboard::burst_ended(bool pushed) {
   SendRecord r = list_[list_.last()];
-  r.pushed = true;
+  r.pushed = pushed;
+  r.apart = true;
   store(list_.last(), r);
 }
 
@@ -319,7 +321,7 @@ std::optional<SentRange> SackScoreboard::next_to_resend(uint32_t mss) {
     p = list_.next(p);
   }
   if (!list_.valid(p)) return {};
-  SentRange range{list_[p].seq, list_[p].end, list_[p].lost_why, list_[p].pushed};
+  SentRange range{list_[p].seq, list_[p].end, list_[p].lost_why, list_[p].pushed, list_[p].end};
   while (range.end - range.seq < mss) {
     p = list_.next(p);
     if (!list_.valid(p) || !list_[p].to_resend()) break;

@@ -23,7 +23,8 @@ struct SentRange {
   SeqPos seq;
   SeqPos end;
   Rule why = Rule::none;
-  bool pushed = false;  // a SEND ended with it
+  bool pushed = false;  // it ends with PSH
+  SeqPos whole_end{};   // of what is to go again and was sent in one piece with it
 };
 
 class SackScoreboard {
@@ -36,7 +37,7 @@ class SackScoreboard {
 
   // --- sending ---
   void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);  // SND.NXT moved
-  void pushed();  // a SEND ends with what was sent just now
+  void burst_ended(bool pushed);                                                          // with what was sent just now
   void resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
 
   // --- what the peer says ---

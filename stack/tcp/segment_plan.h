@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "stack/base/rules.h"
+#include "stack/tcp/burst.h"
 #include "stack/tcp/seq.h"
 
 namespace limpid {
@@ -24,7 +25,7 @@ struct SegmentPlan {
   uint32_t length = 0;  // octets of text
   bool fin = false;
   bool push = false;
-  uint32_t burst = 0;       // segments that go out together with this one, which may be any of them
+  Burst burst{};            // that it is a part of
   uint32_t segments = 1;    // of full size that this plan stands for: more than one where the device cuts them apart
   bool tail_probe = false;  // of RFC 8985 §7: goes whatever the congestion window says
   Rule why = Rule::none;

@@ -29,7 +29,8 @@ struct SendRecord {
   bool sacked = false;
   bool lost = false;
   bool resent = false;  // a retransmission of it is believed to be in the network
-  bool pushed = false;  // a SEND ended with it: PSH, whenever it goes again
+  bool pushed = false;  // a SEND ended with it, or PSH was due there otherwise: again, whenever it goes again
+  bool apart = false;   // a burst ended with it: what goes again in one piece ends there too
 
   uint32_t length() const { return static_cast<uint32_t>(end - seq); }
   bool retransmitted() const { return times_sent > 1; }

@@ -31,7 +31,7 @@ void Connection::on_timer(Time now) {
         break;
       case TcpTimer::delayed_ack:
         want_ack(Rule::tcp_ack_timer);
-        interactive_ = false;  // the user's answer did not come in time
+        options_.quick_ack = true;  // the user's answer did not come in time
         break;
       case TcpTimer::persist:
         on_persist_timeout(now);
@@ -115,7 +115,7 @@ void Connection::presume_lost(bool first, Time now) {
 void Connection::on_persist_timeout(Time now) {
   if (!must_probe()) {
     override_due_ = true;
-    push_at_ = data_end();
+    if (unsent() > 0) traffic().chunks.push(data_end());
     return;
   }
   // Answers keep a connection alive however long its window stays zero (MUST-37), but not one that nobody holds any

@@ -5,6 +5,7 @@
 
 #include "stack/base/time.h"
 #include "stack/tcp/receive_tuning.h"
+#include "stack/tcp/unsent_chunks.h"
 
 namespace limpid {
 
@@ -27,6 +28,7 @@ struct TrafficTotals {
 struct Traffic {
   TrafficTotals totals;
   ReceiveTuning tuning;
+  UnsentChunks chunks;
   Time timeouts_since = kNever;
 };
 

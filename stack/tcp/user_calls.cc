@@ -5,35 +5,55 @@
 
 namespace limpid {
 
-// How much of a SEND is taken at once. As on Linux the bounds, the send buffer and TCP_NOTSENT_LOWAT, are looked at
-// only when a helping is full that cannot go: half of the peer's largest window, in full segments, up to 64 KiB.
-size_t Connection::next_helping() const {
-  if (!synchronized(state_)) return send_room();
-  const size_t helping = std::max<size_t>(std::min<size_t>(snd_.max_wnd / 2, 65'535) / mss_, 1) * mss_;
-  const size_t begun = unsent() % helping;
-  if (begun == 0 && (unsent() >= unsent_low_water() || send_room() == 0)) return 0;
-  return helping - begun;
+// The chunks of what is written: half of the peer's largest window, in full segments, up to 64 KiB.
+size_t Connection::chunk_goal() const {
+  return std::max<size_t>(std::min<size_t>(snd_.max_wnd / 2, 65'535) / mss_, 1) * mss_;
 }
 
-// RFC 9293 §3.10.2, SEND: queued before the connection stands, sent as the windows allow afterwards.
+// How much of a SEND is taken at once. As on Linux the bounds, the send buffer and TCP_NOTSENT_LOWAT, are looked at
+// only when a chunk begins.
+size_t Connection::next_helping() {
+  if (!synchronized(state_)) return send_room();
+  const size_t goal = chunk_goal();
+  const size_t filled = unsent() > 0 ? traffic().chunks.filled(snd_.nxt, data_end()) : 0;
+  if (filled > 0 && filled < goal) return goal - filled;
+  return unsent() >= unsent_low_water() || send_room() == 0 ? 0 : goal;
+}
+
+void Connection::write(ByteSpan bytes, bool begins) {
+  traffic().chunks.write(snd_.nxt, data_end(), static_cast<uint32_t>(chunk_goal()), begins);
+  queue_.append(bytes, env_.chunks);
+}
+
+// RFC 9293 §3.10.2, SEND: queued before the connection stands, sent as the windows allow afterwards. A long one begins
+// to go out while it is written: its first burst, and all that may go where PSH becomes due.
 Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   if (error_ != Error::none) return std::unexpected(take_error());
   if (fin_queued_ || released()) return std::unexpected(Error::closing);
   size_t taken = 0;
   while (taken < bytes.size()) {
     const size_t helping = std::min(bytes.size() - taken, next_helping());
-    queue_.append(bytes.subspan(taken, helping), env_.chunks);
+    if (helping == 0) break;
+    write(bytes.subspan(taken, helping), taken == 0);
     taken += helping;
-    if (helping == 0 || taken == bytes.size()) break;
-    output(now);
+    if (taken == bytes.size()) break;
+    UnsentChunks& chunks = traffic().chunks;
+    if (chunks.push_overdue(data_end(), snd_.max_wnd)) {
+      chunks.push(data_end());
+      output(now);
+    } else if (chunks.filling_first()) {
+      output(now, Extent::one_burst);
+    }
   }
-  if (taken < bytes.size()) writer_waits_ = true;
+  const bool whole = taken == bytes.size();
+  if (!whole) writer_waits_ = true;
   if (taken == 0 && !bytes.empty()) {
     account(now);
     return std::unexpected(Error::would_block);
   }
   more_coming_ = flags.more;
-  if (!flags.more) push_at_ = data_end();
+  const bool pushed = !flags.more || !whole || traffic().chunks.push_overdue(data_end(), snd_.max_wnd);
+  if (pushed && taken > 0) traffic().chunks.push(data_end());
   if (syn_held() && !flags.gather) release_syn(now);
   if (flags.urgent && taken > 0) snd_.up = data_end();
   output(now);
@@ -143,8 +163,11 @@ void Connection::set_options(const TcpOptions& options, Time now) {
     keepalives_ = 0;
     timers_.cancel(TcpTimer::keepalive);
   }
-  if (options_.quick_ack) interactive_ = false;
-  if (options_.quick_ack && timers_.running(TcpTimer::delayed_ack)) want_ack(Rule::tcp_ack_now);
+  if (!std::exchange(options_.quick_ack_set, false)) {
+    options_.quick_ack = before.quick_ack;
+  } else if (options_.quick_ack && timers_.running(TcpTimer::delayed_ack)) {
+    want_ack(Rule::tcp_ack_now);
+  }
   if (!released()) output(now);  // Nagle or the cork may have come off
 }
 

@@ -74,7 +74,7 @@ SendLimit Connection::what_holds_back() const {
   const int64_t length = std::min({waits, usable, allowed, int64_t{mss_}});
   const bool worth = length > 0 && worth_sending(static_cast<uint32_t>(length), static_cast<uint32_t>(waits),
                                                  static_cast<uint32_t>(std::min<int64_t>(usable, UINT32_MAX)));
-  if (worth) return SendLimit::pacing;
+  if (worth && !deferred_) return SendLimit::pacing;
   if (length == waits) return options_.cork || more_coming_ ? SendLimit::cork : SendLimit::nagle;
   if (allowed <= usable) {
     if (recovery_.repairing()) return repair_limit();

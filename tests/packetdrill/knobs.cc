@@ -72,6 +72,7 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   if (const auto on = value("tcp_window_scaling")) config.offer_window_scale = *on != 0;
   if (const auto n = value("tcp_notsent_lowat")) config.unsent_low_water = static_cast<uint32_t>(*n);
   if (const auto n = value("tcp_min_tso_segs")) config.least_burst_segments = static_cast<uint32_t>(*n);
+  if (const auto n = value("tcp_tso_win_divisor")) config.burst_window_divisor = static_cast<uint32_t>(*n);
   if (const auto on = value("tcp_timestamps")) config.offer_timestamps = *on != 0;
   if (const auto on = value("tcp_sack")) config.offer_sack = *on != 0;
   if (const auto mode = value("tcp_ecn")) config.ecn = ecn_mode(*mode);
@@ -80,6 +81,8 @@ void read_knobs(TcpConfig& config, const std::string& folder) {
   if (const auto choice = congestion_choice(congestion); choice && congestion != kInheritedCongestion)
     config.congestion = *choice;
   config.reordering_slack = kTwoTicks;
+  config.classic_hystart = config.empty_window_probes = true;
+  config.send_buffer_percent = 461;
   if (std::getenv("LIMPID_PACKETDRILL_FQ") != nullptr) config.pacing = true;
   if (const auto mode = value("tcp_mtu_probing")) config.find_black_holes = *mode != 0;
   if (const auto n = value("tcp_base_mss")) config.base_mss = static_cast<uint16_t>(*n);

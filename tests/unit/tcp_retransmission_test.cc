@@ -215,7 +215,7 @@ TEST(TcpRetransmission, AfterATimeoutWhatIsMissingIsWalkedThroughInSlowStart) {
   t.pass(1s);
   t.expect(". 1:1001(1000) ack 1");
   t.peer(". 1:1(0) ack 1001");
-  EXPECT_EQ(t.take_words(), (std::vector<std::string>{". 1001:2001(1000) ack 1", ". 2001:3001(1000) ack 1"}));
+  EXPECT_EQ(t.take_words(), (std::vector<std::string>{". 1001:2001(1000) ack 1", "P. 2001:3001(1000) ack 1"}));
   t.peer(". 1:1(0) ack 10001");  // the rest had arrived
   t.expect_nothing();
   EXPECT_EQ(t.stack.next_deadline(), kNever);

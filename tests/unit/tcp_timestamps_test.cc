@@ -184,7 +184,7 @@ TEST(TcpTimestamps, TakeTheirRoomFromTheTextNotFromTheMss) {
   EXPECT_EQ(t.status(id).advertised_mss, 1460u);
   t.send(id, 3000);
   t.expect(". 1:1449(1448) ack 1");
-  t.expect("P. 1449:2897(1448) ack 1");
+  t.expect(". 1449:2897(1448) ack 1");
   t.expect("P. 2897:3001(104) ack 1");
 }
 
