@@ -118,7 +118,7 @@ struct TcpConfig {
 
   // Unless TCP_CONGESTION says otherwise; Linux tcp_congestion_control.
   CongestionChoice congestion = CongestionChoice::cubic;
-  bool classic_hystart = false;       // instead of HyStart++ (RFC 9406); Linux's CUBIC has the classic one
+  bool classic_hystart = false;       // not HyStart++ (RFC 9406), and Reno's window 32 times a second: Linux's CUBIC
   bool pacing = false;                // also of algorithms that do not ask for it; Linux: the fq queueing discipline
   EcnMode ecn = EcnMode::passive;     // RFC 3168; Linux tcp_ecn (2)
   bool slow_start_after_idle = true;  // RFC 5681 §4.1; Linux tcp_slow_start_after_idle

@@ -53,8 +53,8 @@ Rule Cubic::avoid(Window& w, const AckEvent& ack, uint32_t acked) {
   Curve& curve = running != nullptr ? *running : begin_epoch(w, ack.now);
   curve.last_ack = milliseconds(ack.now);
   grow_estimate(w, curve, acked);
-  // §4.3: the Reno-friendly region, whose window is taken 32 times a second at most, as Linux.
-  const bool look = curve.last_ack - curve.looked > kLookEvery;
+  // §4.3: the Reno-friendly region. Linux takes its window 32 times a second at most.
+  const bool look = !classic_ || curve.last_ack - curve.looked > kLookEvery;
   if (look) curve.looked = curve.last_ack;
   if (w_cubic(w, ack.now) < curve.w_est) {
     if (look) w.cwnd = std::max(w.cwnd, curve.w_est);

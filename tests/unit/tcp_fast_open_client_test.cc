@@ -67,6 +67,26 @@ TEST(TcpFastOpenClient, ASynThatIsSentAgainCarriesNeitherTextNorOption) {
   EXPECT_FALSE(t.status(id).syn_text_acked);
 }
 
+// RFC 1191 §6.4 for a SYN: at once, without the text that made it too large, and with an MSS that this path takes.
+TEST(TcpFastOpenClient, ASynTooLargeForThePathGoesAgainBare) {
+  TcpDialogue t;
+  get_cookie(t);
+  const SocketId id = open(t);
+  EXPECT_EQ(t.send(id, 1000), "taken 1000");
+  EXPECT_EQ(t.take().words, "S 0:1000(1000)");
+  t.peer_icmp(3, 4, 0, 840, 1060);
+  const auto again = t.take();
+  EXPECT_EQ(again.words, "S 0:0(0)");
+  EXPECT_FALSE(again.header.options.fast_open);
+  EXPECT_EQ(again.header.options.mss, 800);
+  t.peer_icmp(3, 4, 0, 700, 1060);  // once
+  t.expect_nothing();
+  t.peer("S. 0:0(0) ack 1 mss 1460");
+  t.expect(". 1:801(800) ack 1");
+  t.expect("P. 801:1001(200) ack 1");
+  EXPECT_FALSE(t.status(id).syn_text_acked);
+}
+
 TEST(TcpFastOpenClient, TextThatTheServerDidNotTakeIsSentAtOnceAndCostsNoWindow) {
   TcpDialogue t;
   get_cookie(t);

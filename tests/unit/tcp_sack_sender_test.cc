@@ -16,6 +16,17 @@ TEST(TcpSackSender, OnlyWhatIsMissingGoesAgain) {
   EXPECT_EQ(f.status().total_retransmits, 1u);
 }
 
+// As Linux: receivers hold whole segments, so less of one is no news.
+TEST(TcpSackSender, ASegmentIsSackedOnceAllOfItIs) {
+  RecoveryFlow f;
+  f.fill(4000);
+  f.t.pass(100ms);
+  EXPECT_EQ(f.ack(1001, "sack 4501:5001"), Words{});
+  EXPECT_EQ(f.status().sacked_segments, 0u);
+  f.ack(1001, "sack 3500:5001");
+  EXPECT_EQ(f.status().sacked_segments, 1u);
+}
+
 // A receiver may forget what it reported. When it acknowledges less than it has reported for as long as an RTO, nothing
 // of its reports counts any more.
 // req: 2018-5-b, 2018-8-a
