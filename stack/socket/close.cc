@@ -77,11 +77,12 @@ int shutdown_stream(Host& host, Hold& hold, OpenSocket& socket, bool receive, bo
   }
   if (!socket.has_connection()) return ENOTCONN;
   const TcpStatus status = stack.tcp_status(socket.id).value_or(TcpStatus{});
-  if (status.state == TcpState::closed) {
+  if (status.state == TcpState::closed || status.state == TcpState::time_wait) {
     socket.shut_receive |= receive;
     socket.shut_send |= send;
     return ENOTCONN;
   }
+  if (!is_pending(stack, socket)) socket.connecting = false;  // a connect tells nothing any more but EISCONN
   if (receive) {
     socket.shut_receive = true;
     (void)stack.tcp_shutdown_receive(socket.id, hold.now());

@@ -74,10 +74,12 @@ ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> piece
   }
   for (;;) {
     int error = 0;
-    if (!socket.has_connection() || socket.shut_send) {
-      error = EPIPE;
-    } else if (socket.connecting && is_pending(hold.stack(), socket)) {
+    if (socket.connecting && is_pending(hold.stack(), socket)) {
       error = EAGAIN;  // as on Linux: not before the handshake is through
+    } else if (!socket.has_connection() || socket.shut_send) {
+      // What ended the connection is told first (as Linux).
+      const Error ended = socket.has_connection() ? hold.stack().tcp_take_error(socket.id) : Error::none;
+      error = ended != Error::none ? to_errno(ended) : EPIPE;
     } else {
       error = send_pieces(hold, socket, pieces, flags, sent);
     }

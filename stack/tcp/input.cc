@@ -155,7 +155,7 @@ Verdict Connection::check_sequence(Segment& s, Time now) {
     if (!s.has(tcp_flag::rst))
       answer_with_ack(s, keepalive_probe ? Rule::tcp_ack_keepalive : Rule::tcp_ack_out_of_window, now);
     // In SYN-RECEIVED the peer's SYN came again: our SYN,ACK was lost (§3.10.7.4, and simultaneous open).
-    if (state_ == TcpState::syn_received && s.has(tcp_flag::syn)) syn_due_ = true;
+    if (state_ == TcpState::syn_received && s.has(tcp_flag::syn) && s.seq == SeqPos{0}) syn_due_ = true;
     take_ack_of_unacceptable(s, now);
     return Verdict::unacceptable;
   }
@@ -210,8 +210,9 @@ Verdict Connection::check_ack(const Segment& s, Time now) {
   if (state_ == TcpState::syn_received) {
     if (const Verdict v = ack_in_syn_received(s, now); v != Verdict::next) return v;
   }
-  // RFC 5961 §5.2: not beyond SND.NXT, and not older than the largest window that the peer ever offered.
-  if (s.ack > snd_.nxt || s.ack < snd_.una - int64_t{snd_.max_wnd}) {
+  // RFC 5961 §5.2: not beyond SND.NXT, and not older than the largest window that the peer ever offered; nor (as Linux)
+  // of what was never sent, for that window may reach back beyond our SYN.
+  if (s.ack > snd_.nxt || s.ack < std::max(snd_.una - int64_t{snd_.max_wnd}, SeqPos{1})) {
     drop(s, Counter::tcp_drop_bad_ack, Rule::tcp_ack_challenged, now);
     challenge(Rule::tcp_ack_challenged, now);
     return Verdict::challenged;

@@ -224,7 +224,9 @@ void Tcp::arrives_at_half_open(uint32_t index, const TcpHeader& h, uint8_t tos, 
     if (stamped) half.recent.take_if_newer(h.options.timestamps->value, now);
     return send_syn_ack(half, {}, now);
   }
-  if (seq < nxt || seq > nxt + syn_window(listeners_.get(half.listener)->options)) {
+  const SeqPos end = seq + int64_t{text.length} + (h.has(tcp_flag::fin) ? 1 : 0);
+  const bool old = seq < nxt && end <= nxt;  // what only begins before the window is cut by the connection
+  if (old || seq > nxt + syn_window(listeners_.get(half.listener)->options)) {
     refuse(Counter::tcp_drop_unacceptable, Rule::tcp_sequence);
     if (!reset) challenge_half_open(half, Rule::tcp_ack_out_of_window, now);
     return;

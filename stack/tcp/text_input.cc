@@ -23,6 +23,11 @@ Verdict Connection::take_text(Segment& s, Time now) {
     if (s.cut_from < s.seq) note_duplicate(s.cut_from, s.seq);
     expect_quick_acks(s.packet_text, now);
     if (agreed_.ecn && ecn_.on_text(s)) want_ack(Rule::tcp_ecn_marked);
+    if (fin && at <= rcv_.nxt() &&
+        rcv_.queue().out_of_order_bytes() > 0) {  // this FIN comes in order: nothing is behind it
+      rcv_.drop_out_of_order();
+      sack_report_.told(rcv_.queue());
+    }
     const auto in = rcv_.take(s);
     note_traffic_in(s, in, now);
     note_arrival_of_text(at, in, now);

@@ -133,10 +133,12 @@ void Connection::close(Time now) {
   adjust_timers(now);
 }
 
-// RFC 9293 §3.10.5, ABORT. In SYN-SENT the peer does not know us; in CLOSING and LAST-ACK both have said all.
+// RFC 9293 §3.10.5, ABORT. In SYN-SENT the peer does not know us; in CLOSING and LAST-ACK both have said all, unless
+// our FIN still waits for the peer's window: by the RFC's names that is CLOSE-WAIT.
 void Connection::abort(Rule why, Time now) {
   if (released()) return;
-  const bool silent = state_ == TcpState::syn_sent || state_ == TcpState::closing || state_ == TcpState::last_ack;
+  const bool both_closed = state_ == TcpState::closing || state_ == TcpState::last_ack;
+  const bool silent = state_ == TcpState::syn_sent || (both_closed && fin_sent() && why != Rule::tcp_unread_data);
   if (!silent) send_reset(why, now);
   die(TcpEvent::abort, Error::none, why, now);
   rcv_.clear();
@@ -177,7 +179,7 @@ ReadyEvents Connection::readiness() const {
   if (rcv_.readable() >= options_.receive_low_water || ended || released() || error_ != Error::none) r |= kReadable;
   const bool connecting =
       !may_carry_text() && (state_ == TcpState::syn_sent || state_ == TcpState::syn_received) && !syn_held();
-  if (released() || fin_queued_ || (!connecting && has_room())) r |= kWritable;
+  if (released() || (!connecting && (fin_queued_ || has_room()))) r |= kWritable;
   if (synchronized(state_)) r |= kConnected;
   if (rcv_.fin_reached() || state_ == TcpState::closed) r |= kPeerFin;
   if (error_ != Error::none) r |= kError;

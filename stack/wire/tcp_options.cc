@@ -50,7 +50,7 @@ void parse_fast_open(TcpOptionSet& o, ByteSpan cookie, bool experimental) {
 // One option with its length octet. A known kind of another length than its own is skipped like an unknown one.
 void parse_option(TcpOptionSet& o, uint8_t kind, ByteSpan value) {
   if (kind == kMss && value.size() == 2) {
-    o.mss = load16(value, 0);
+    if (load16(value, 0) != 0) o.mss = load16(value, 0);  // zero says nothing (as Linux)
   } else if (kind == kWindowScale && value.size() == 1) {
     o.window_scale = std::min(load8(value, 0), kMaxWindowScale);  // RFC 7323 §2.3: a larger shift is used as 14
   } else if (kind == kSackPermitted && value.empty()) {

@@ -219,4 +219,48 @@ TEST_P(Ending, CloseReturnsAtOnceByDefault) {
   });
 }
 
+TEST_P(Ending, SendAfterShutdownTellsFirstWhatEndedTheConnection) {
+  run([&] {
+    const Pair p = pair();
+    ASSERT_EQ(calls.shutdown(p.client, SHUT_WR), 0);
+    const linger hard{.l_onoff = 1, .l_linger = 0};
+    ASSERT_EQ(calls.setsockopt(p.server, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+    calls.close(p.server);
+    pause(20ms);
+    EXPECT_EQ(send(p.client, "x"), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+    EXPECT_EQ(send(p.client, "x"), -1);
+    EXPECT_EQ(errno, EPIPE);
+    calls.close(p.client);
+  });
+}
+
+TEST_P(Ending, ShutdownOfWhatHasEndedIsRefused) {
+  run([&] {
+    const Pair p = pair();
+    ASSERT_EQ(calls.shutdown(p.client, SHUT_WR), 0);
+    ASSERT_EQ(calls.shutdown(p.server, SHUT_WR), 0);
+    pause(20ms);
+    EXPECT_EQ(calls.shutdown(p.client, SHUT_WR), -1);  // in TIME-WAIT
+    EXPECT_EQ(errno, ENOTCONN);
+    calls.close(p.client);
+    calls.close(p.server);
+  });
+}
+
+TEST_P(Ending, ConnectAfterShutdownIsNotAnsweredAgain) {
+  run([&] {
+    const int listening = listener();
+    const int client = tcp(SOCK_NONBLOCK);
+    EXPECT_EQ(connect(client, name(listening)), -1);
+    EXPECT_EQ(errno, EINPROGRESS);
+    EXPECT_NE(poll(client, POLLOUT, 1000) & POLLOUT, 0);
+    ASSERT_EQ(calls.shutdown(client, SHUT_WR), 0);
+    EXPECT_EQ(connect(client, name(listening)), -1);
+    EXPECT_EQ(errno, EISCONN);
+    calls.close(client);
+    calls.close(listening);
+  });
+}
+
 }  // namespace limpid::api

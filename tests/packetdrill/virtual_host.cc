@@ -62,6 +62,14 @@ VirtualHost::Sent VirtualHost::next_sent() {
   return first;
 }
 
+std::optional<VirtualHost::Sent> VirtualHost::take_sent() {
+  const Guard guard(mutex_);
+  if (sent_.empty()) return std::nullopt;
+  Sent first = std::move(sent_.front());
+  sent_.pop_front();
+  return first;
+}
+
 void VirtualHost::advance(Duration by) {
   Guard guard(mutex_);
   if (std::exchange(released_any_, false)) {

@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -36,6 +37,7 @@ class VirtualHost final : public World, public Machine, private LinkPort, privat
   };
   // The next packet that the stack sends; jumps to it. Empty: it will never send one.
   Sent next_sent();
+  std::optional<Sent> take_sent();  // what it has sent already, the clock at rest
   void advance(Duration by);
   // Until every thread that was woken has looked at the clock or waits again.
   void settle();
