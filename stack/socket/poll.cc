@@ -33,9 +33,9 @@ class Poll {
   int run(Duration timeout) {
     Hold hold(host_.machine());
     const Time deadline = timeout < Duration::zero() ? kNever : hold.now() + timeout;
-    add_kernel_parts();
     if (!kernel_.empty()) ::poll(kernel_.data(), kernel_.size(), 0);
     for (;;) {
+      if (add_kernel_parts()) ::poll(kernel_.data(), kernel_.size(), 0);
       Waiter waiter;
       if (!kernel_.empty()) host_.world().prepare_for_descriptors(waiter);
       const int ready = look(hold.stack(), waiter);
@@ -53,14 +53,18 @@ class Poll {
   }
 
  private:
-  // An epoll set is ready for what it has of the kernel's, too.
-  void add_kernel_parts() {
+  // An epoll set is ready for what it has of the kernel's, too; it may get the first of them while we sleep. True if
+  // there is one more.
+  bool add_kernel_parts() {
+    const size_t before = kernel_.size();
     for (size_t i = 0; i < fds_.size(); ++i) {
       const SocketRef& socket = descriptors_[i].socket;
       if (!socket || !socket->is_epoll() || socket->epoll->kernel() < 0) continue;
+      if (std::ranges::find(kernel_at_, i) != kernel_at_.end()) continue;
       kernel_.push_back({.fd = socket->epoll->kernel(), .events = fds_[i].events, .revents = 0});
       kernel_at_.push_back(i);
     }
+    return kernel_.size() > before;
   }
 
   // Sets every revents, and has the waiter woken by whatever would change one. Under the lock.

