@@ -200,6 +200,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void note_duplicate(SeqPos begin, SeqPos end);
   void note_traffic_in(const Segment& s, const ReassemblyQueue::Inserted& in, Time now);
   void tune_receive_buffer(Time now);
+  void tune_receive_buffer_for_gap(SeqPos at);
+  bool tunes_receive_buffer() const {
+    return traffic_ && options_.receive_buffer == 0 && env_.config.tune_receive_buffer;
+  }
+  void widen_receive_buffer(uint32_t wanted);
   void expect_quick_acks(uint32_t length, Time now);
 
   // --- timestamps.cc: RFC 7323 ---

@@ -43,4 +43,9 @@ uint32_t ReceiveTuning::on_copied(uint64_t position, uint32_t mss, Duration hand
   return static_cast<uint32_t>(std::min<uint64_t>(wanted + growth, UINT32_MAX / 4));
 }
 
+uint32_t ReceiveTuning::on_held(uint64_t beyond, uint32_t mss) const {
+  const uint64_t copied = std::max(space_, 10 * mss);
+  return static_cast<uint32_t>(std::min<uint64_t>(2 * copied + uint64_t{16} * mss + beyond, UINT32_MAX / 4));
+}
+
 }  // namespace limpid

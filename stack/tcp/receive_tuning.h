@@ -4,7 +4,8 @@
 //   buffer          128 KB              |  grows: twice that, and as much more as the growth goes on
 //
 // What the user copied within a round trip is what the path brought and the user could take; a window of twice that
-// lets a sender in slow start double once more. A user who reads slowly copies little, and its buffer stays.
+// lets a sender in slow start double once more. A user who reads slowly copies little, and its buffer stays. What is
+// held beyond a gap comes on top: the gap may last for several round trips, if its repair is lost too.
 //
 // The receiver's round trip: by the timestamps that come back, on paths long enough for a clock of milliseconds; else
 // from the handshake; and never more than the time in which a whole window arrived, which is a round trip exactly when
@@ -26,6 +27,10 @@ class ReceiveTuning {
   void on_text(SeqPos nxt, uint32_t wnd, std::optional<int64_t> echo_ms, Time now);
   // The user has copied all before `position`. The buffer that this asks for; 0: nothing new.
   uint32_t on_copied(uint64_t position, uint32_t mss, Duration handshake_rtt, Time now);
+
+  // Text is held so far beyond a gap: nothing can be copied until that is filled, and the sender goes on meanwhile. The
+  // buffer that this asks for, as Linux reckons since 6.16.
+  uint32_t on_held(uint64_t beyond, uint32_t mss) const;
 
   Duration rtt(Duration handshake_rtt) const;
   uint32_t space() const { return space_; }  // copied in the best round trip so far

@@ -59,6 +59,7 @@ void Connection::note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted
     if (in.held > 0 || !in.duplicates.empty()) sack_report_.note_held(at, rcv_.queue());
   }
   bound_out_of_order(at, in);
+  if (in.held > 0) tune_receive_buffer_for_gap(at);
   choose_ack(in, now);
   if (in.advanced > 0 && rcv_.readable() >= options_.receive_low_water) raise(kReadable);
 }
@@ -76,6 +77,13 @@ void Connection::bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& 
   if (agreed_.sack && in.held > 0 && newest)
     sack_report_.note_discarded(
         {std::max(at, SeqPos::from_stream(newest->begin)), std::min(at + in.held, SeqPos::from_stream(newest->end))});
+}
+
+void Connection::tune_receive_buffer_for_gap(SeqPos at) {
+  if (!tunes_receive_buffer()) return;
+  const auto newest = rcv_.queue().range_after(at.stream());
+  const uint64_t beyond = newest ? newest->end - rcv_.queue().next() : 0;
+  if (beyond > rcv_.buffer() / 2) widen_receive_buffer(traffic_->tuning.on_held(beyond, agreed_.advertised_mss));
 }
 
 // RFC 5681 §4.2: at once for a gap, and for what fills one or a part of it; else with every second segment, or when the

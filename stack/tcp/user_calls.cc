@@ -89,11 +89,13 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
 
 // The buffer follows what the user copies in a round trip; the next ACK, or an update of its own, tells the peer.
 void Connection::tune_receive_buffer(Time now) {
-  const TcpConfig& config = env_.config;
-  if (!traffic_ || options_.receive_buffer > 0 || !config.tune_receive_buffer) return;
-  const uint32_t wanted =
-      traffic_->tuning.on_copied(rcv_.queue().read_position(), agreed_.advertised_mss, rtt_.min_rtt(), now);
-  const uint32_t buffer = std::min(wanted, config.largest_receive_buffer);
+  if (!tunes_receive_buffer()) return;
+  widen_receive_buffer(
+      traffic_->tuning.on_copied(rcv_.queue().read_position(), agreed_.advertised_mss, rtt_.min_rtt(), now));
+}
+
+void Connection::widen_receive_buffer(uint32_t wanted) {
+  const uint32_t buffer = std::min(wanted, env_.config.largest_receive_buffer);
   if (buffer > rcv_.buffer()) rcv_.set_buffer(buffer);
 }
 

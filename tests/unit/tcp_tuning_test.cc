@@ -74,6 +74,19 @@ TEST(TcpReceiveTuning, TheWindowIsToldAsSoonAsItGrows) {
   EXPECT_GT(told + 2 * kMss, buffer);  // what is not worth a segment need not be told
 }
 
+// A gap holds the user up, and not the sender.
+TEST(TcpReceiveTuning, WhatIsHeldBeyondAGapComesOnTop) {
+  Reader r;
+  for (uint32_t segments = 10; segments <= 160; segments *= 2) r.round(segments);
+  const TcpStatus before = r.t.status(r.id);
+  r.at += 1000;  // lost, and lost again: it counts, too
+  const uint32_t held = before.receive_buffer / 1000 - 20;
+  r.round(held);
+  const uint32_t wanted = 2 * before.receive_space + 16 * kMss + (held + 1) * 1000;
+  EXPECT_GT(wanted, before.receive_buffer);
+  EXPECT_EQ(r.t.status(r.id).receive_buffer, wanted);
+}
+
 TEST(TcpReceiveTuning, ASizeThatTheUserHasSetStays) {
   TcpOptions o;
   o.receive_buffer = 200'000;
