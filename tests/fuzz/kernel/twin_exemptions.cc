@@ -229,6 +229,15 @@ constexpr Exemption kExemptions[] = {
     {"edge of a simultaneous open",
      "Linux scales its window there though the peer's SYN did not say that it may, so its edge is not known",
      Effect::parts, [](const Look& l) { return is_segment(l) && l.step.seq_base == SeqBase::edge && crossed(l); }},
+    {"later timestamp of an odd segment",
+     "RFC 7323 §4.3: only an acceptable segment moves TS.Recent; Linux also lets one whose ACK is challenged, and not "
+     "one "
+     "whose ACK is old",
+     Effect::parts, [](const Look& l) { return is_segment(l) && l.c.stamps && l.step.ts_offset > 0; }},
+    {"SYN again", "the kernel's timer, where the machine stood still for a second", Effect::none,
+     [](const Look& l) {
+       return l.what == "SYN" && l.state_before == "SYN-SENT" && l.kernels.state == "SYN-SENT" && l.ours.syns.empty();
+     }},
     {"close in SYN-RECEIVED", "the FIN goes when the handshake is through (docs/deviations.md)", Effect::ends,
      [](const Look& l) {
        return l.step.kind == CaseStep::Kind::call && l.state_before == "SYN-RECEIVED" && l.kernels.fin;

@@ -44,13 +44,18 @@ class Oracle {
  public:
   Oracle() : kernel_(make_kernel_side()) {}
 
-  // Again, if the machine was so busy that a timer may have fired.
+  // If the machine was so busy that a timer may have fired, again, and fewer side by side.
   std::vector<Seen> play_to_kernel(const std::vector<Case>& cases) {
     for (int time = 0;; ++time) {
       const auto begin = std::chrono::steady_clock::now();
       std::vector<Seen> seen = play_once(cases);
       if (std::chrono::steady_clock::now() - begin < kNoTimerYet || time == 5) return seen;
+      if (cases.size() > 1) break;
     }
+    const auto half = cases.begin() + static_cast<ptrdiff_t>(cases.size() / 2);
+    std::vector<Seen> seen = play_to_kernel({cases.begin(), half});
+    for (Seen& one : play_to_kernel({half, cases.end()})) seen.push_back(std::move(one));
+    return seen;
   }
   static Seen play_to_ours(const Case& c);
   std::optional<Difference> difference(const Case& c) {

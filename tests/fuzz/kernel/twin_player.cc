@@ -90,8 +90,9 @@ void Player::put(uint8_t flags, uint32_t seq, uint32_t ack, const CaseStep& step
                .sent_end = end_ - isn_,
                .una = una_ - isn_};
   const bool in_window = !before(seq, acked_) && before(seq, edge_);
-  const bool counts = (flags & tcp_flag::ack) != 0 && (flags & (tcp_flag::rst | tcp_flag::syn)) == 0;
-  if (in_window && counts && step.ts_offset >= 0 && ack == end_) last_window_ = step.window;
+  const bool counts = !step.nobody && step.ts_offset >= 0 && (flags & tcp_flag::ack) != 0 &&
+                      (flags & (tcp_flag::rst | tcp_flag::syn)) == 0;
+  if (in_window && counts && ack == end_) last_window_ = step.window;
   if (in_window && counts && before(una_, ack) && !before(end_, ack)) una_ = ack;
   fuzz::PeerSegment s;
   s.flags = flags;
@@ -255,6 +256,8 @@ void Player::note_syn(const TcpHeader& tcp) {
   has_isn_ = true;
   isn_ = tcp.sequence;
   una_ = isn_;
+  has_ack_ = false;
+  acked_ = edge_ = case_.irs;
   end_ = isn_ + 1;
   written_ = read_ = 0;
   shift_ = case_.scale ? tcp.options.window_scale.value_or(0) : uint8_t{0};
