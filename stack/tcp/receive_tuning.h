@@ -29,7 +29,7 @@ class ReceiveTuning {
   uint32_t on_copied(uint64_t position, uint32_t mss, Duration handshake_rtt, Time now);
 
   // Text is held so far beyond a gap: nothing can be copied until that is filled, and the sender goes on meanwhile. The
-  // buffer that this asks for, as Linux reckons since 6.16.
+  // buffer that this asks for; newer Linux counts it, too.
   uint32_t on_held(uint64_t beyond, uint32_t mss) const;
 
   Duration rtt(Duration handshake_rtt) const;
