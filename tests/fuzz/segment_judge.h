@@ -264,11 +264,13 @@ inline void SegmentJudge::check_sack(const Flow& flow, const TcpHeader& tcp) {
   }
 }
 
-// The first ACK answers the nearest SYN below it, and its options are those that count.
+// The first ACK answers the nearest SYN below it, and its options are those that count. If several lie below it (a
+// device that refused all frames kept the answers to itself), the wire does not tell which of them opened the stream.
 inline void SegmentJudge::choose_syn(Flow& flow, uint32_t ack) {
   const TcpHeader* chosen = nullptr;
   for (const TcpHeader& syn : flow.peer_syns) {
     if (ack == syn.sequence || !flow.came.covers(syn.sequence, ack - syn.sequence)) continue;
+    if (chosen != nullptr && chosen->sequence != syn.sequence) flow.odd_text = flow.unclear = true;
     if (chosen == nullptr || ack - syn.sequence < ack - chosen->sequence) chosen = &syn;
   }
   if (chosen == nullptr) fail("acknowledges a peer that sent no such SYN");
