@@ -204,7 +204,9 @@ void OpenHost::State::open(const HostOptions& options) {
   uint64_t seed = options.seed != 0 ? options.seed : std::random_device{}() | uint64_t{std::random_device{}()} << 32;
 
   world = std::make_unique<RealWorld>();
-  RealMachine& machine = world->add_machine(Config{}, seed);
+  Config config;
+  config.tcp.fast_open = options.tcp_fast_open;
+  RealMachine& machine = world->add_machine(config, seed);
   Time now = Hold(machine).now();
   auto device = add_faults(std::move(found.device), options.fault, seed);
   device = add_capture(std::move(device), options.pcapng, now);
@@ -286,6 +288,9 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   group->add_flag("!--no-offloads", options.offloads, "packets of the MTU and finished checksums only, over TUN");
   group->add_option("--busy-poll", options.busy_poll_us,
                     "microseconds for which a waiting call looks at the device again and again before it sleeps");
+  group->add_option(
+      "--tcp-fast-open", options.tcp_fast_open,
+      "what TCP Fast Open may do, as Linux's tcp_fastopen: 1 (default): clients, 2: servers, 3: both, 0: nobody");
   group->add_option("--fault", options.fault, "harm packets, both ways: loss=2%,reorder=2%,dup=1%");
   group->add_option("--seed", options.seed, "of all randomness");
 }

@@ -23,6 +23,7 @@ struct Options {
   bool sha256 = false;
   bool quiet = false;
   bool close = false;
+  bool fast_open = false;
   unsigned repeat = 1;
   unsigned parallel = 1;
   int timeout_seconds = 30;
@@ -49,7 +50,7 @@ int fetch_once(const Options& options, const Url& url, Context& context) {
   }
   const SocketCalls& calls = *context.calls;
   Sha256 sum;
-  HttpClient client(calls, url, options.timeout_seconds);
+  HttpClient client(calls, url, {.timeout_seconds = options.timeout_seconds, .fast_open = options.fast_open});
   const Nanoseconds start = now(calls);
   const Response response = client.get(options.range, [&](std::span<const std::byte> piece) {
     if (options.sha256) sum.update(piece);
@@ -75,7 +76,7 @@ struct Tally {
 };
 
 void fetch_repeatedly(const Options& options, const Url& url, const SocketCalls& calls, Tally& tally) {
-  HttpClient client(calls, url, options.timeout_seconds);
+  HttpClient client(calls, url, {.timeout_seconds = options.timeout_seconds, .fast_open = options.fast_open});
   for (unsigned i = 0; i < options.repeat; ++i) {
     try {
       const Response response = client.get(options.range, [](std::span<const std::byte>) {});
@@ -125,6 +126,8 @@ int run_fetch(const Arguments& arguments, Context& context) {
       ->check(CLI::PositiveNumber);
   line->add_option("-j,--parallel", options.parallel, "with so many connections at once")->check(CLI::Range(1, 10'000));
   line->add_flag("--close", options.close, "a new connection for each fetch");
+  line->add_flag("--fast-open", options.fast_open,
+                 "TCP_FASTOPEN_CONNECT: the request goes with the SYN to a server that gave us a cookie before");
   line->add_option("--timeout", options.timeout_seconds, "seconds without progress before giving up; 0: for ever")
       ->capture_default_str();
   if (const auto status = line.parse(arguments)) return *status;

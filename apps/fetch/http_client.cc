@@ -69,9 +69,10 @@ std::optional<Url> parse_url(std::string_view text) {
 
 void HttpClient::connect() {
   socket_ = Socket::stream(calls_);
-  if (timeout_seconds_ > 0)
-    socket_.receive_timeout(std::chrono::seconds(timeout_seconds_))
-        .send_timeout(std::chrono::seconds(timeout_seconds_));
+  if (options_.timeout_seconds > 0)
+    socket_.receive_timeout(std::chrono::seconds(options_.timeout_seconds))
+        .send_timeout(std::chrono::seconds(options_.timeout_seconds));
+  if (options_.fast_open) socket_.set_option(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
   try {
     socket_.connect(url_.server);
   } catch (const std::system_error& e) {

@@ -28,12 +28,17 @@ struct Response {
   std::optional<uint64_t> content_length;
 };
 
+struct ClientOptions {
+  int timeout_seconds = 30;  // without progress; 0: for ever
+  bool fast_open = false;    // TCP_FASTOPEN_CONNECT
+};
+
 class HttpClient {
  public:
   using Body = std::function<void(std::span<const std::byte>)>;
 
-  HttpClient(const SocketCalls& calls, Url url, int timeout_seconds)
-      : calls_(calls), url_(std::move(url)), timeout_seconds_(timeout_seconds) {}
+  HttpClient(const SocketCalls& calls, Url url, ClientOptions options)
+      : calls_(calls), url_(std::move(url)), options_(options) {}
 
   // GET. Connects unless the last response left the connection open. The body is handed over piece by piece.
   // Throws std::system_error (the connection) or std::runtime_error (the response is not HTTP, or ends too early).
@@ -47,7 +52,7 @@ class HttpClient {
 
   const SocketCalls& calls_;
   Url url_;
-  int timeout_seconds_;
+  ClientOptions options_;
   Socket socket_;
 };
 

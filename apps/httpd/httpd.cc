@@ -22,6 +22,7 @@ struct Options {
   bool threads = false;
   bool generated = false;
   unsigned idle_seconds = 60;
+  int fast_open = 0;
 };
 
 // --- one thread a connection: the conversation as it reads ---------------------------------------------------------
@@ -137,11 +138,15 @@ int run_httpd(const Arguments& arguments, Context& context) {
   line->add_flag("--generate", options.generated, "also answer /bytes/N with N made-up bytes");
   line->add_option("--idle", options.idle_seconds, "close a connection after so many seconds without a request")
       ->capture_default_str();
+  line->add_option("--fast-open", options.fast_open,
+                   "TCP_FASTOPEN: so many requests may come with a SYN and wait for their handshake (the host needs "
+                   "--tcp-fast-open 3)");
   if (const auto status = line.parse(arguments)) return *status;
 
   const Site site(options.root, options.generated);
   const SocketAddress local(options.address, options.port);
   Socket listener = listen_on(*context.calls, local);
+  if (options.fast_open > 0) listener.set_option(IPPROTO_TCP, TCP_FASTOPEN, options.fast_open);
   fmt::print(context.err, "limpid-httpd: {} on {} ({} sockets)\n", options.root, local.to_string(),
              context.calls->name);
   if (options.threads) {

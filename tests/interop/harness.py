@@ -141,18 +141,18 @@ def device_options():
     return ["--device", device] if device else []
 
 
-def main(apps, fault=None):
-    """The end of every test file. `apps`: command lines of the bundled programs on 10.77.0.2."""
+def main(apps, fault=None, host=()):
+    """The end of every test file. `apps`: command lines of the bundled programs on 10.77.0.2; `host`: its stack's options."""
     if INSIDE in os.environ:
         unittest.main(module="__main__", verbosity=2, argv=[sys.argv[0]] + sys.argv[1:])
     site = tempfile.mkdtemp(prefix="limpid-site.")
     try:
-        sys.exit(start_inside([line.replace("SITE", site) for line in apps], fault, site))
+        sys.exit(start_inside([line.replace("SITE", site) for line in apps], fault, site, host))
     finally:
         shutil.rmtree(site, ignore_errors=True)
 
 
-def start_inside(apps, fault, site):
+def start_inside(apps, fault, site, host):
     up = [binary("up"), "--quiet", *device_options()]
     probe = run([*up, "--app", "echo --port 7", "--", "true"])
     if probe.returncode == 1 and probe.stderr.startswith("limpid-up: "):
@@ -161,7 +161,7 @@ def start_inside(apps, fault, site):
     if probe.returncode != 0:
         print(f"limpid-up ended with {probe.returncode}: {probe.stderr}")
         return 1
-    command = [*up, *(["--fault", fault] if fault else [])]
+    command = [*up, *host, *(["--fault", fault] if fault else [])]
     for line in apps:
         command += ["--app", line]
     environment = dict(os.environ, LIMPID_SITE=site, **{INSIDE: "1"})
