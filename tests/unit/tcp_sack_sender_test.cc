@@ -45,6 +45,36 @@ TEST(TcpSackSender, AfterATimeoutTheFirstSegmentGoesAgainThoughItWasSacked) {
   EXPECT_EQ(f.ack(4001), Words{});
 }
 
+// A timeout in the middle of recovery moves the RecoveryPoint to the highest octet sent: until that is acknowledged,
+// reports of what lies below repair, but begin no recovery, and the window is not reduced once more.
+// req: 6675-5.1-a
+TEST(TcpSackSender, AfterATimeoutInRecoveryNoOtherBeginsBelowTheNewRecoveryPoint) {
+  Config c;
+  c.tcp.tail_loss_probe = false;
+  RecoveryFlow f("win 65535 mss 1000 sackOK", c);
+  f.fill(20'000);  // of which 1001 to 11000 go
+  f.t.pass(100ms);
+  f.ack(1001, "sack 3001:6001");
+  EXPECT_TRUE(f.status().in_recovery);
+  f.t.pass(f.status().rto);
+  f.t.take_all();
+  EXPECT_TRUE(f.status().in_loss);
+  const uint32_t ssthresh = f.status().ssthresh;
+  const int64_t recovery_point = 1001 + f.status().send_queue - f.status().unsent;
+  for (int64_t right = 7001; right <= recovery_point; right += 1000) {
+    f.ack(1001, "sack 3001:" + std::to_string(right));
+    EXPECT_FALSE(f.status().in_recovery) << right;
+    EXPECT_TRUE(f.status().in_loss) << right;
+  }
+  f.ack(2001, "sack 3001:" + std::to_string(recovery_point));
+  EXPECT_TRUE(f.status().in_loss);
+  EXPECT_EQ(f.status().ssthresh, ssthresh);
+  f.ack(recovery_point);
+  EXPECT_FALSE(f.status().in_loss);
+  EXPECT_FALSE(f.status().in_recovery);
+  EXPECT_EQ(f.status().ssthresh, ssthresh);
+}
+
 // Text is kept until it is acknowledged, whatever was reported of it.
 // req: 2018-8-a
 TEST(TcpSackSender, WhatWasSackedAndForgottenCanStillBeSent) {
