@@ -17,7 +17,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/coverage"
-UNITS = re.compile(r"^(tcp|cc|rack|prr|pacer|hystart|sack|delivery|recovery|dialogue)_?.*_test$")
+UNITS = re.compile(r"^(tcp|syn|unsent|cc|rack|prr|pacer|hystart|sack|delivery|recovery|dialogue)_?.*_test$")
 
 
 def run(command, **more):
