@@ -158,8 +158,12 @@ Rule Tcp::may_reopen(const TimeWait& t, const TcpHeader& syn, bool beyond_old_nu
 }
 
 void Tcp::challenge_in_time_wait(const TimeWait& t, Rule why, Time now) {
-  if (env_.challenge_acks.allow(now)) return acknowledge_in_time_wait(t, why, now);
-  env_.counters.add(Counter::tcp_challenge_acks_limited);
+  if (!env_.challenge_acks.allow(now)) {
+    env_.counters.add(Counter::tcp_challenge_acks_limited);
+    return;
+  }
+  env_.counters.add(Counter::tcp_challenge_acks);
+  acknowledge_in_time_wait(t, why, now);
 }
 
 void Tcp::end_time_wait(TimeWait& t, Rule why, Time now) {

@@ -171,7 +171,11 @@ void Tcp::drop_half_open(HalfOpen& half) {
 
 // <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>: where we stand, within the rate for answers to what may be forged.
 void Tcp::challenge_half_open(const HalfOpen& half, Rule why, Time now) {
-  if (!env_.challenge_acks.allow(now)) return;
+  if (!env_.challenge_acks.allow(now)) {
+    env_.counters.add(Counter::tcp_challenge_acks_limited);
+    return;
+  }
+  env_.counters.add(Counter::tcp_challenge_acks);
   const TcpOptions& options = listeners_.get(half.listener)->options;
   TcpOptionSet stamps;
   stamps.timestamps = timestamps_of(half, now);

@@ -276,6 +276,7 @@ TEST(TcpChallenges, InTimeWaitTooTheyAreBounded) {
     t.peer(". 2:2(0) ack 2 ts 50 ecr 0");  // PAWS
     if (allowed) t.expect(". 2:2(0) ack 2");
     t.expect_nothing();
+    EXPECT_EQ(t.count(Counter::tcp_challenge_acks), allowed ? 1u : 0u);
     EXPECT_EQ(t.count(Counter::tcp_challenge_acks_limited), allowed ? 0u : 1u);
     EXPECT_EQ(t.listed(), time_wait);
   }
