@@ -144,6 +144,35 @@ TEST(TcpEifel, AnAckThatEchoesTheOriginalUndoesAFastRetransmit) {
   EXPECT_EQ(f.status().ssthresh, UINT32_MAX);
 }
 
+// The ACK of a part is enough, once nothing that was sent again is under way: its own ACK would look like a loss.
+// RFC 3522 §3.2.
+TEST(TcpEifel, APartialAckThatEchoesTheOriginalUndoesAFastRetransmit) {
+  for (const bool of_the_original : {true, false}) {
+    RecoveryFlow f(kStamped);
+    f.t.send(f.id, 10'000);
+    const uint32_t original = f.t.take().header.options.timestamps->value - f.t.our_clock;
+    f.t.take_all();
+    const uint32_t cwnd = f.status().cwnd;
+    f.t.pass(100ms);
+    f.t.peer(". 1:1(0) ack 1001 ts 2 ecr " + std::to_string(original) + " sack 3001:6001");
+    ASSERT_TRUE(f.status().in_recovery);
+    const auto again = f.t.take_all();
+    ASSERT_FALSE(again.empty());
+    ASSERT_EQ(again[0].words, ". 1001:2001(1000) ack 1");
+    const uint32_t later = again[0].header.options.timestamps->value - f.t.our_clock;
+    f.t.pass(50ms);
+    const std::string echo = std::to_string(of_the_original ? original : later);
+    f.t.peer(". 1:1(0) ack 6001 ts 3 ecr " + echo);  // of 11001: still a part
+    EXPECT_EQ(f.status().in_recovery, !of_the_original);
+    if (of_the_original) {
+      EXPECT_GE(f.status().cwnd, cwnd);
+      EXPECT_EQ(f.status().ssthresh, UINT32_MAX);
+    } else {
+      EXPECT_LT(f.status().ssthresh, cwnd);
+    }
+  }
+}
+
 // --- D-SACK: the receiver had it already
 // ------------------------------------------------------------------------------------------
 
@@ -175,6 +204,40 @@ TEST(TcpDsack, OneOfTwoIsNoProof) {
   f.ack(11'001);
   f.ack(11'001, "sack 1001:2001");
   EXPECT_LT(f.status().ssthresh, 10'000u);
+}
+
+// A report of what was never sent again: the path made two of it, and of our retransmission it says nothing.
+TEST(TcpDsack, OfWhatWasSentOnceProvesNothing) {
+  RecoveryFlow f;
+  f.fill(10'000);
+  f.t.pass(100ms);
+  EXPECT_EQ(f.ack(1001, "sack 2001:5001"), Words{". 1001:2001(1000) ack 1"});
+  f.ack(1001, "sack 3001:4001 2001:5001");
+  EXPECT_TRUE(f.status().in_recovery);
+  f.ack(11'001);
+  EXPECT_LT(f.status().ssthresh, 10'000u);
+}
+
+// Of a retransmission beyond a hole that is still open it counts, and the hole's own report is the last that was
+// missing. req: 2883-4.3-a
+TEST(TcpDsack, BeyondAnOpenHoleItCountsToo) {
+  RecoveryFlow f;
+  f.fill(10'000);
+  const uint32_t cwnd = f.status().cwnd;
+  f.t.pass(100ms);
+  f.ack(1001, "sack 4001:8001 2001:3001");
+  f.t.pass(30ms);
+  f.ack(1001, "sack 4001:9001 2001:3001");
+  f.t.pass(30ms);
+  EXPECT_EQ(f.status().total_retransmits, 2u) << "1001 and 3001";
+  f.ack(1001, "sack 2001:9001");            // the second hole's original was only late
+  f.ack(1001, "sack 3001:4001 2001:9001");  // and here is its retransmission
+  EXPECT_TRUE(f.status().in_recovery) << "one of two";
+  f.ack(9001);
+  f.ack(9001, "sack 1001:2001");
+  EXPECT_FALSE(f.status().in_recovery);
+  EXPECT_GE(f.status().cwnd, cwnd);
+  EXPECT_EQ(f.status().ssthresh, UINT32_MAX);
 }
 
 // The same holds after a timeout, also when the report comes after it is over.
