@@ -283,5 +283,35 @@ TEST(Bbr, ATimeoutLeavesWhatTheModelAllowsAfterwards) {
   EXPECT_EQ(p.w.cwnd, before);
 }
 
+// RFC 3168 §6.1.2: an echo counts as a loss that is no chance, but nothing is missing, so nothing is conserved.
+TEST(Bbr, AnEchoOfAMarkTakesNothingOutOfTheWindowAtOnce) {
+  PathModel p{.rate = 1'250'000, .delay = 40ms, .buffer = 500'000};
+  p.run(3s);
+  const uint32_t cwnd = p.w.cwnd;
+  const uint64_t bandwidth = p.bbr.bandwidth();
+  p.bbr.on_loss(p.w, {.kind = LossKind::ecn, .flight_size = p.in_flight, .now = p.now});
+  EXPECT_EQ(p.w.cwnd, cwnd);
+  p.run(100ms);
+  EXPECT_LT(p.bbr.bandwidth(), bandwidth) << "but the model comes down";
+}
+
+// The loss that ended Startup was none: it goes on, with the window of before.
+TEST(Bbr, ALossThatWasNoneIsUndoneWithTheStateThatItEnded) {
+  PathModel p{.rate = 12'500'000, .delay = 100ms, .buffer = 10'000'000};
+  p.run(450ms);
+  ASSERT_EQ(p.bbr.state(), BbrModel::State::startup);
+  const uint32_t cwnd = p.w.cwnd;
+  p.lose_next = 100;
+  while (p.bbr.state() == BbrModel::State::startup && p.now < Time{5s}) p.step();
+  ASSERT_NE(p.bbr.state(), BbrModel::State::startup);
+  p.bbr.on_undo(p.w);
+  EXPECT_EQ(p.bbr.state(), BbrModel::State::startup);
+  EXPECT_GE(p.w.cwnd, cwnd);
+  EXPECT_EQ(p.bbr.pacing_percent(), 277u);
+  p.recovering = false;
+  p.run(5s);
+  EXPECT_GE(p.bbr.state(), BbrModel::State::probe_down) << "and it still ends";
+}
+
 }  // namespace
 }  // namespace limpid

@@ -172,6 +172,79 @@ TEST(TcpCalls, AnUrgentOctetThatFindsNoRoomStaysAndIsNotCounted) {
   EXPECT_EQ(t.stack.tcp_receive(id, {}, {.urgent = true}, t.now).value(), 0u);
 }
 
+// --- what poll() and errors say
+// -----------------------------------------------------------------------------------------------------
+
+// POSIX: the reason is told once, by whatever call comes first.
+TEST(TcpCalls, AResetIsToldOnceThenItIsOnlyOver) {
+  for (const bool by_send : {true, false}) {
+    TcpDialogue t;
+    const SocketId id = t.establish_passively();
+    t.peer("R 1:1(0)");
+    std::array<std::byte, 4> octets{};
+    EXPECT_NE(t.stack.tcp_ready(id) & kError, 0);
+    const auto told = by_send ? t.stack.tcp_send(id, octets, {}, t.now) : t.stack.tcp_receive(id, octets, {}, t.now);
+    EXPECT_EQ(told.error(), Error::reset);
+    EXPECT_EQ(t.stack.tcp_ready(id) & kError, 0);
+    EXPECT_EQ(t.stack.tcp_send(id, octets, {}, t.now).error(), Error::closing);
+    EXPECT_EQ(t.stack.tcp_receive(id, octets, {}, t.now).value(), 0u);
+    EXPECT_TRUE(t.stack.tcp_shutdown_send(id, t.now).has_value());
+    t.expect_nothing();
+  }
+}
+
+TEST(TcpCalls, ReadinessFollowsTheLifeOfAConnection) {
+  TcpDialogue t;
+  const SocketId id = t.connect();
+  EXPECT_EQ(t.stack.tcp_ready(id), 0) << "connecting";
+  t.peer("S. 0:0(0) ack 1 mss 1460");
+  EXPECT_EQ(t.stack.tcp_ready(id), kWritable | kConnected);
+  TcpOptions o = *t.stack.tcp_options(id);
+  o.receive_low_water = 4;
+  t.stack.tcp_set_options(id, o, t.now).value();
+  t.peer(". 1:4(3) ack 1");
+  EXPECT_EQ(t.stack.tcp_ready(id), kWritable | kConnected) << "three octets are below the user's mark";
+  t.peer(". 4:5(1) ack 1");
+  EXPECT_EQ(t.stack.tcp_ready(id), kReadable | kWritable | kConnected);
+  EXPECT_EQ(t.read(id), "abcd");
+  EXPECT_EQ(t.stack.tcp_ready(id), kWritable | kConnected);
+  t.peer("F. 5:5(0) ack 1");
+  EXPECT_EQ(t.stack.tcp_ready(id), kReadable | kWritable | kConnected | kPeerFin);
+  t.stack.tcp_shutdown_send(id, t.now).value();
+  EXPECT_EQ(t.stack.tcp_ready(id), kReadable | kWritable | kConnected | kPeerFin | kHangUp);
+  t.peer(". 6:6(0) ack 2");
+  EXPECT_EQ(t.stack.tcp_ready(id), kReadable | kWritable | kPeerFin | kHangUp) << "CLOSED";
+}
+
+// SO_LINGER with no time: the peer gets a RST although nothing is unread.
+TEST(TcpCalls, CloseWithoutLingeringResets) {
+  TcpDialogue t;
+  TcpOptions o;
+  o.linger_reset = true;
+  const SocketId id = t.establish_passively(o);
+  t.send(id, 5);
+  t.expect("P. 1:6(5) ack 1");
+  t.stack.tcp_close(id, t.now);
+  t.expect("R. 6:6(0) ack 1");
+  EXPECT_EQ(t.listed(), closed);
+}
+
+// Zero in an option that has no zero means: as it is.
+TEST(TcpCalls, OptionsThatAreNotNamedStayAsTheyAre) {
+  TcpDialogue t;
+  TcpOptions o;
+  o.ttl = 9;
+  o.syn_retries = 3;
+  o.send_buffer = 5000;
+  o.receive_buffer = 6000;
+  const SocketId id = t.establish_passively(o);
+  t.stack.tcp_set_options(id, {.ttl = 0, .reuse = {}}, t.now).value();
+  EXPECT_EQ(t.stack.tcp_options(id)->ttl, 9);
+  EXPECT_EQ(t.stack.tcp_options(id)->syn_retries, 3u);
+  EXPECT_EQ(t.stack.tcp_options(id)->send_buffer, 5000u);
+  EXPECT_EQ(t.stack.tcp_options(id)->receive_buffer, 6000u);
+}
+
 // An ACK that the user asks for goes at once if one is owed, and not if none is (TCP_QUICKACK).
 TEST(TcpCalls, AskedForQuickAcksTheOneThatIsOwedGoesAtOnce) {
   TcpDialogue t;

@@ -145,6 +145,61 @@ TEST(TcpFastOpenServer, ACookieOfTheBackupKeyIsGoodAndReplaced) {
   EXPECT_EQ(hex(*syn_ack.header.options.fast_open), kGood);
 }
 
+TEST(TcpFastOpenServer, ACookieOfNeitherKeyIsForged) {
+  Config c = as_server();
+  c.tcp.fast_open_keys->backup = kOlder;
+  TcpDialogue t(c);
+  t.listen({.fast_open_queue = 8, .reuse = {}});
+  t.peer("S 0:10(10) mss 1460 fo 0011223344556677");
+  t.expect("S. 0:0(0) ack 1");
+  EXPECT_EQ(t.count(Counter::tcp_fast_open_fallbacks), 1u);
+}
+
+// Neither text nor a word of Fast Open: there is nothing to be fast with, even where no cookie is asked for.
+TEST(TcpFastOpenServer, ABareSynIsAnOrdinaryOne) {
+  TcpDialogue t(as_server(fast_open_bit::server_without_cookie));
+  t.listen({.fast_open_queue = 8, .reuse = {}});
+  t.peer("S 0:0(0) mss 1460");
+  const auto syn_ack = t.take();
+  EXPECT_FALSE(syn_ack.header.options.fast_open);
+  EXPECT_EQ(t.listed(), syn_received);
+  EXPECT_EQ(t.count(Counter::tcp_fast_opens), 0u);
+}
+
+// The stamp of a SYN with text is the first that PAWS compares with (RFC 7323 §5.3).
+TEST(TcpFastOpenServer, TheStampOfTheSynIsTheFirstOfTheConnection) {
+  TcpDialogue t(as_server());
+  t.listen({.fast_open_queue = 8, .reuse = {}});
+  t.peer("S 0:10(10) mss 1460 ts 100 fo " + kGood);
+  t.expect("S. 0:0(0) ack 11");
+  const SocketId id = t.accept();
+  t.peer("P. 11:16(5) ack 1 ts 99 ecr 0");
+  EXPECT_EQ(t.count(Counter::tcp_drop_paws), 1u);
+  EXPECT_EQ(t.read(id), "abcdefghij");
+}
+
+TEST(TcpFastOpenServer, WithoutRoomForAConnectionItIsAnOrdinaryHandshake) {
+  Config c = as_server();
+  c.tcp.max_connections = 1;
+  TcpDialogue t(c);
+  ASSERT_TRUE(t.stack.tcp_connect({TcpDialogue::kPeer, 9}, {}, {}, t.now).has_value());
+  t.take_all();
+  t.listen({.fast_open_queue = 8, .reuse = {}});
+  t.peer("S 0:10(10) mss 1460 fo " + kGood);
+  EXPECT_EQ(t.take().header.acknowledgment, TcpDialogue::kPeerIsn + 1);
+  EXPECT_EQ(t.count(Counter::tcp_fast_open_fallbacks), 1u);
+}
+
+// Linux tcp_fastopen, 0x400: every listener, without a word of the user's.
+TEST(TcpFastOpenServer, EveryListenerMayTakePartIfSoConfigured) {
+  for (const bool backlog : {false, true}) {
+    TcpDialogue t(as_server(fast_open_bit::every_listener));
+    t.listen({}, backlog ? 8 : 0);
+    t.peer("S 0:10(10) mss 1460 fo " + kGood);
+    EXPECT_EQ(t.take().words, backlog ? "S. 0:0(0) ack 11" : "S. 0:0(0) ack 1") << "as many as its backlog";
+  }
+}
+
 TEST(TcpFastOpenServer, TakesTextWithoutACookieIfItIsToldTo) {
   TcpDialogue t(as_server(fast_open_bit::server_without_cookie));
   t.listen({.fast_open_queue = 8, .reuse = {}});

@@ -88,5 +88,15 @@ TEST(TcpStateTable, ThePredicatesSayWhoMaySpeakAndWhoMayListen) {
   }
 }
 
+TEST(TcpStateTable, EachStateAndEventHasANameOfItsOwn) {
+  std::set<std::string_view> names;
+  for (size_t s = 0; s < kTcpStateCount; ++s) names.insert(name(static_cast<TcpState>(s)));
+  for (size_t e = 0; e < kTcpEventCount; ++e) names.insert(name(static_cast<TcpEvent>(e)));
+  EXPECT_EQ(names.size(), kTcpStateCount + kTcpEventCount);
+  EXPECT_FALSE(names.contains(""));
+  EXPECT_EQ(name(fin_wait_1), "FIN-WAIT-1");
+  EXPECT_EQ(name(TcpEvent::rcv_ack_of_fin), "rcv ACK of FIN");
+}
+
 }  // namespace
 }  // namespace limpid
