@@ -5,7 +5,7 @@
 
 Builds the preset `coverage` (clang's source-based coverage, without assertions), runs the tests, and prints a table of
 the folder's files. --missing lists what was not reached. Not counted: broken_invariant(), which the tests ask after
-each step and which must find nothing, and a `default:` that only leaves its switch.
+each step and which must find nothing, the statements that ask it, and a `default:` that only leaves its switch.
 """
 import argparse
 import collections
@@ -58,7 +58,7 @@ def run_tests(programs, seeds):
 
 def excluded_lines(text):
     """Numbers of the lines of a source that do not count."""
-    found, inside = set(), False
+    found, inside, asks = set(), False, False
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if re.match(r"^\S.*\bbroken_invariant\(.*\{$", line):
@@ -66,7 +66,12 @@ def excluded_lines(text):
         if inside:
             found.add(number)
             inside = not line.startswith("}")
-        if re.match(r"\s*default:\s*(//.*)?$", line) and number < len(lines) and re.match(r"\s*(break;|return \w*;|return \{\};)", lines[number]):
+        if re.search(r"\bif \(.*\bbroken_invariant\(", line):
+            asks = True
+        if asks:
+            found.add(number)
+            asks = not line.endswith(";")
+        if re.match(r"\s*default:\s*(//.*)?$", line) and number < len(lines) and re.match(r"\s*(break|return( false| \{\})?);", lines[number]):
             found |= {number, number + 1}
     return found
 
