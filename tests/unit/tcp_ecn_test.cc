@@ -191,6 +191,37 @@ TEST(TcpEcn, AnEchoHalvesTheWindowOnceForEachWindowOfData) {
   EXPECT_LE(m.t.status(m.id).ssthresh, 2500u);
 }
 
+// §6.1.2: the window has come down for this window of data already, if a loss was found in it.
+TEST(TcpEcn, WhileALossIsRepairedAnEchoTakesNothingMore) {
+  Marked m;
+  m.fill();
+  for (int i = 0; i < 3; ++i) m.t.peer(". 1:1(0) ack 1");
+  m.t.expect(". 10001:11001(1000) ack 1");  // limited transmit
+  m.t.expect(". 11001:12001(1000) ack 1");
+  m.t.expect(". 1:1001(1000) ack 1");
+  const uint32_t ssthresh = m.t.status(m.id).ssthresh;
+  m.t.peer("E. 1:1(0) ack 2001");
+  EXPECT_EQ(m.t.status(m.id).ssthresh, ssthresh);
+  EXPECT_TRUE(m.t.status(m.id).in_recovery);
+}
+
+TEST(TcpEcn, AnEchoOfNothingInFlightMeansNothing) {
+  Marked m;
+  const uint32_t cwnd = m.t.status(m.id).cwnd;
+  m.t.peer("E. 1:1(0) ack 1");
+  EXPECT_EQ(m.t.status(m.id).cwnd, cwnd);
+  EXPECT_EQ(m.t.status(m.id).ssthresh, UINT32_MAX);
+}
+
+// A mark is still to be echoed, but a RST is no answer to it.
+TEST(TcpEcn, AResetEchoesNothing) {
+  Marked m;
+  m.t.peer("P. 1:6(5) ack 1 ce");
+  m.t.take_all();
+  m.t.stack.tcp_abort(m.id, m.t.now);
+  m.t.expect("R. 1:1(0) ack 6");
+}
+
 // req: 3168-6.1.2-c
 TEST(TcpEcn, ALossIsToldOnNewTextToo) {
   Marked m;

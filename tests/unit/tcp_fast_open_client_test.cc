@@ -87,6 +87,23 @@ TEST(TcpFastOpenClient, ASynTooLargeForThePathGoesAgainBare) {
   EXPECT_FALSE(t.status(id).syn_text_acked);
 }
 
+TEST(TcpFastOpenClient, AMessageThatCannotBeAboutTheSynsSizeIsIgnored) {
+  for (const bool may_fragment : {false, true}) {
+    TcpDialogue t;
+    get_cookie(t);
+    TcpOptions o;
+    o.dont_fragment = !may_fragment;
+    const SocketId id = open(t, o);
+    EXPECT_EQ(t.send(id, 1000), "taken 1000");
+    t.expect("S 0:1000(1000)");
+    t.peer_icmp(3, 4, 0, may_fragment ? 840 : 1500, 1060);
+    t.expect_nothing();
+    EXPECT_EQ(t.count(Counter::tcp_path_mtu_ignored), 1u);
+    t.peer("S. 0:0(0) ack 1001 mss 1460");
+    EXPECT_TRUE(t.status(id).syn_text_acked);
+  }
+}
+
 TEST(TcpFastOpenClient, TextThatTheServerDidNotTakeIsSentAtOnceAndCostsNoWindow) {
   TcpDialogue t;
   get_cookie(t);
