@@ -245,6 +245,25 @@ TEST(TcpCalls, OptionsThatAreNotNamedStayAsTheyAre) {
   EXPECT_EQ(t.stack.tcp_options(id)->receive_buffer, 6000u);
 }
 
+// TCP_NODELAY, set just now, pushes what waits, even from under a cork, and the cork holds what comes later (as Linux).
+TEST(TcpCalls, NoDelayPushesWhatACorkHoldsOnce) {
+  TcpDialogue t;
+  TcpOptions o;
+  o.cork = true;
+  const SocketId id = t.establish_passively(o);
+  EXPECT_EQ(t.send(id, 5), "taken 5");
+  t.expect_nothing();
+  o.no_delay = o.push_pending = true;
+  t.stack.tcp_set_options(id, o, t.now).value();
+  t.expect("P. 1:6(5) ack 1");
+  EXPECT_EQ(t.send(id, 5), "taken 5");
+  t.expect_nothing();
+  o.push_pending = false;
+  o.cork = false;
+  t.stack.tcp_set_options(id, o, t.now).value();
+  t.expect("P. 6:11(5) ack 1");
+}
+
 // An ACK that the user asks for goes at once if one is owed, and not if none is (TCP_QUICKACK).
 TEST(TcpCalls, AskedForQuickAcksTheOneThatIsOwedGoesAtOnce) {
   TcpDialogue t;
