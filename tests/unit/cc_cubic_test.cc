@@ -177,5 +177,50 @@ TEST(Cubic, AfterATimeoutTheCurveBeginsAfresh) {
   EXPECT_LT(f.w.cwnd, begin + 12 * kMss);  // Reno's pace or 0.4 t^3, no jump
 }
 
+// With the classic HyStart all is as on Linux, which looks at Reno's window 32 times a second: it gets as far, in
+// steps.
+TEST(Cubic, AsOnLinuxRenosWindowIsTakenThirtyTwoTimesASecond) {
+  Flow often(20, 2ms);
+  Flow seldom(20, 2ms);
+  seldom.cubic = Cubic(true);
+  for (Flow* f : {&often, &seldom}) f->lose();
+  Time last = seldom.now - 1s;
+  int steps = 0;
+  for (int round = 0; round < 250; ++round) {
+    const uint32_t before = seldom.w.cwnd;
+    const Rule expected = round == 0 ? Rule::tcp_cubic : Rule::tcp_reno_friendly;
+    EXPECT_EQ(often.ack(often.w.cwnd), expected);
+    EXPECT_EQ(seldom.ack(seldom.w.cwnd), expected);
+    if (seldom.w.cwnd != before) {
+      EXPECT_GE(seldom.now - last, 31ms);
+      last = seldom.now;
+      ++steps;
+    }
+    often.now = seldom.now += 2ms;
+  }
+  EXPECT_NEAR(steps, 500 / 32, 1);
+  EXPECT_NEAR(seldom.w.cwnd, often.w.cwnd, 0.15 * often.w.cwnd);
+}
+
+// A window that was set from outside: no curve leads to it, and the next one begins there.
+TEST(Cubic, ARestartForgetsTheCurveAndTheWindowBefore) {
+  Flow f(1000);
+  EXPECT_EQ(f.cubic.k(), 0u) << "no loss, no curve";
+  EXPECT_EQ(f.cubic.w_cubic(f.w, f.now), f.w.cwnd);
+  f.lose();
+  f.ack(1);
+  EXPECT_GT(f.cubic.k(), 0u);
+  f.cubic.restart();
+  EXPECT_EQ(f.cubic.k(), 0u);
+  EXPECT_EQ(f.cubic.w_max(), 0u);
+  f.w.cwnd = f.w.ssthresh = 500 * kMss;
+  f.ack(1);
+  EXPECT_EQ(f.cubic.k(), 0u);
+  EXPECT_NEAR(f.cubic.w_cubic(f.w, f.now), f.w.cwnd, kMss);
+  f.cubic.restart();
+  f.cubic.restart();  // and of none there is nothing to forget
+  EXPECT_EQ(f.cubic.k(), 0u);
+}
+
 }  // namespace
 }  // namespace limpid
