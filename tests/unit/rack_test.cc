@@ -33,7 +33,7 @@ TEST(Rack, TheMostRecentlySentOfWhatWasDeliveredIsWhatCounts) {
   EXPECT_EQ(rack.sent(), at(12));
   EXPECT_EQ(rack.end(), SeqPos{4001});
   EXPECT_EQ(rack.rtt(), Duration{99ms});  // of the last that it told of, as Linux (docs/deviations.md)
-  AckNews older{.now = at(130)};  // what was sent before it takes nothing back
+  AckNews older{.now = at(130)};          // what was sent before it takes nothing back
   older.deliver(range(1, at(5)), true);
   rack.on_ack(older);
   EXPECT_EQ(rack.sent(), at(12));
