@@ -29,6 +29,7 @@ struct IpConfig {
 struct UdpConfig {
   uint32_t receive_buffer = 212'992;  // bytes charged to a socket's queue; Linux rmem_default
   uint32_t send_buffer = 212'992;     // Linux wmem_default
+  uint32_t memberships = 20;          // multicast groups that a socket may join; Linux igmp_max_memberships
 };
 
 // What TCP Fast Open (RFC 7413) is allowed to do; the bits of Linux tcp_fastopen.

@@ -225,6 +225,12 @@ Result<DatagramReceived> Stack::udp_receive(SocketId s, MutableByteSpan into, bo
 }
 size_t Stack::udp_readable_bytes(SocketId s) const { return parts_->udp.readable_bytes(s); }
 Result<void> Stack::udp_shutdown(SocketId s, bool receive, bool send) { return parts_->udp.shutdown(s, receive, send); }
+Result<void> Stack::udp_join(SocketId s, const IpAddress& group, InterfaceId interface) {
+  return parts_->udp.join(s, {.group = group, .interface = interface});
+}
+Result<void> Stack::udp_leave(SocketId s, const IpAddress& group, InterfaceId interface) {
+  return parts_->udp.leave(s, {.group = group, .interface = interface});
+}
 void Stack::udp_close(SocketId s) { parts_->udp.close(s); }
 Result<void> Stack::udp_set_options(SocketId s, const UdpOptions& options) {
   return parts_->udp.set_options(s, options);

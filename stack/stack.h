@@ -125,6 +125,9 @@ class Stack {
   size_t udp_readable_bytes(SocketId socket) const;  // of the first datagram
   Result<void> udp_shutdown(SocketId socket, bool receive, bool send);
   void udp_close(SocketId socket);
+  // Multicast, on the interface that ip().multicast_interface() names.
+  Result<void> udp_join(SocketId socket, const IpAddress& group, InterfaceId interface);
+  Result<void> udp_leave(SocketId socket, const IpAddress& group, InterfaceId interface);
   Result<void> udp_set_options(SocketId socket, const UdpOptions& options);
   const UdpOptions* udp_options(SocketId socket) const;
   Result<UdpStatus> udp_status(SocketId socket) const;

@@ -81,12 +81,13 @@ Result<size_t> RawSockets::send(SocketId id, ByteSpan bytes, const DatagramSend&
   const IpAddress to = how.to ? how.to->address : socket->remote;
   if (!to.is_set()) return std::unexpected(Error::destination_required);
   const IpAddress own = ip_.is_broadcast(socket->local) ? IpAddress{} : socket->local;
-  const Result<Path> path = ip_.path(to, how.source.value_or(own));
+  Result<Path> path = ip_.path(to, how.source.value_or(own));
   if (!path) return std::unexpected(path.error());
+  path->echo = socket->options.multicast_loop;
   if (path->broadcast && !socket->options.broadcast) return std::unexpected(Error::permission_denied);
 
   IpSend what{.source = path->source, .destination = to, .protocol = socket->protocol};
-  what.ttl = how.ttl.value_or(socket->options.ttl);
+  what.ttl = how.ttl.value_or(socket->options.ttl_to(to));
   what.tos = socket->options.tos;
   what.dont_fragment = socket->options.dont_fragment;
   HeaderBuffer head;  // the caller's bytes are all that stands behind the IP header

@@ -18,15 +18,25 @@ struct LocalAddress {
   std::optional<IpAddress> broadcast() const;
 };
 
+// A multicast group that somebody here listens to on an interface (RFC 1112 §6.1, JoinHostGroup).
+struct JoinedGroup {
+  IpAddress group;
+  uint32_t members = 0;  // sockets
+};
+
 struct Interface {
   InterfaceId id = 0;
   InterfaceConfig config;
   LinkPort* port = nullptr;  // null: loopback
   std::vector<LocalAddress> addresses{};
+  std::vector<JoinedGroup> groups{};
   bool frames_wait = false;  // resolved packets that the device refused wait in the neighbor table
 
   bool owns(const IpAddress& address) const;
   bool is_directed_broadcast(const IpAddress& address) const;
+  bool has_members(const IpAddress& group) const;
+  void join(const IpAddress& group);
+  void leave(const IpAddress& group);
   // The address to speak from to `next_hop`: of its network if there is one, else the first.
   std::optional<IpAddress> source_for(const IpAddress& next_hop) const;
 };

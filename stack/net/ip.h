@@ -42,6 +42,7 @@ struct Path {
   IpAddress next_hop;  // the destination itself, or a gateway
   uint32_t mtu = 0;    // largest IP datagram, bytes
   bool broadcast = false;
+  bool echo = false;      // multicast: members on this host hear it too (IP_MULTICAST_LOOP)
   bool offloads = false;  // checksums and segmentation may be left to the device there
 };
 

@@ -1,4 +1,6 @@
 // Datagrams in: RFC 1122 §3.2.1 in its order, each refusal with its counter and its event.
+#include <algorithm>
+
 #include "stack/net/ip_state.h"
 #include "stack/wire/ethernet.h"
 #include "stack/wire/tcp.h"
@@ -99,7 +101,7 @@ Delivery Ip::State::ip_input(Interface& in, Slice packet, bool link_broadcast, T
 
   if (!offload_agrees(packet, *parsed)) return drop_packet(ip, Counter::ip4_drop_bad_offload, Rule::ip_validate, now);
 
-  const bool broadcast = link_broadcast || is_broadcast(ip.destination);
+  const bool broadcast = link_broadcast || is_broadcast(ip.destination) || ip.destination.is_multicast();
   Delivery delivery = datagram(in, *parsed, std::move(packet), broadcast);
   counters.add(Counter::ip4_delivered);
   if (delivery.protocol == IpProtocol::icmp) return icmp_input(delivery, now);
@@ -119,11 +121,20 @@ std::optional<Counter> Ip::State::source_fault(const Interface& in, const Ipv4He
 }
 
 // A host takes what is addressed to one of its addresses, on whichever interface it comes (the weak model of RFC 1122
-// §3.3.4.2, as Linux), and broadcasts; it forwards nothing.
+// §3.3.4.2, as Linux), broadcasts, and the groups it has joined; it forwards nothing.
 std::optional<Counter> Ip::State::destination_fault(const Interface& in, const Ipv4Header& ip) const {
   const IpAddress& destination = ip.destination;
   if (destination.is_loopback() && in.id != kLoopback) return Counter::ip4_drop_loopback_on_wire;
   if (is_local(destination) || destination.is_limited_broadcast()) return std::nullopt;
+  // RFC 1112 §7.2: of the groups those that are joined on this interface; over loopback comes what any of them was
+  // sent.
+  if (destination.is_multicast()) {
+    const bool joined =
+        in.id == kLoopback
+            ? std::ranges::any_of(interfaces, [&](const Interface& i) { return i.has_members(destination); })
+            : in.has_members(destination);
+    return joined ? std::nullopt : std::optional(Counter::ip4_drop_not_ours);
+  }
   const bool our_broadcast = in.id == kLoopback ? is_broadcast(destination) : in.is_directed_broadcast(destination);
   return our_broadcast ? std::nullopt : std::optional(Counter::ip4_drop_not_ours);
 }

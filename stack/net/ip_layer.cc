@@ -53,6 +53,12 @@ Result<Path> Ip::path(const IpAddress& destination, const IpAddress& source) con
   return state_->path(destination, source);
 }
 
+std::optional<InterfaceId> Ip::multicast_interface(const IpAddress& group, const IpAddress& own) const {
+  return state_->multicast_interface(group, own);
+}
+void Ip::join(InterfaceId interface, const IpAddress& group) { state_->interfaces[interface].join(group); }
+void Ip::leave(InterfaceId interface, const IpAddress& group) { state_->interfaces[interface].leave(group); }
+
 bool Ip::State::owns_unicast(const IpAddress& address) const {
   return std::ranges::any_of(interfaces, [&](const Interface& i) { return i.owns(address); });
 }
@@ -66,12 +72,12 @@ bool Ip::State::is_broadcast(const IpAddress& address) const {
 Result<Path> Ip::State::path(const IpAddress& destination, const IpAddress& source) const {
   const bool source_given = !source.is_any();
   if (source_given && !is_local(source)) return std::unexpected(Error::address_not_available);
-  if (!destination.is_v4() || destination.is_this_network() || destination.is_multicast())
-    return std::unexpected(Error::network_unreachable);
+  if (!destination.is_v4() || destination.is_this_network()) return std::unexpected(Error::network_unreachable);
 
-  const Result<Path> found = is_local(destination)       ? local_path(destination, source)
-                             : is_broadcast(destination) ? broadcast_path(destination, source)
-                                                         : routed_path(destination, source);
+  const Result<Path> found = is_local(destination)        ? local_path(destination, source)
+                             : is_broadcast(destination)  ? broadcast_path(destination, source)
+                             : destination.is_multicast() ? multicast_path(destination, source)
+                                                          : routed_path(destination, source);
   // RFC 1122 §3.2.1.3 (g): a loopback address must not appear outside of the host.
   if (found && found->source.is_loopback() && found->interface != kLoopback)
     return std::unexpected(Error::invalid_argument);
@@ -95,6 +101,26 @@ Result<Path> Ip::State::broadcast_path(const IpAddress& destination, const IpAdd
     return Path{.interface = i.id, .source = from, .next_hop = destination, .mtu = i.config.mtu, .broadcast = true};
   }
   return std::unexpected(Error::network_unreachable);
+}
+
+std::optional<InterfaceId> Ip::State::multicast_interface(const IpAddress& group, const IpAddress& own) const {
+  if (own.is_loopback()) return kLoopback;
+  if (own.is_any()) {
+    const Route* route = routes.lookup(group);
+    return route == nullptr ? std::nullopt : std::optional(route->interface);
+  }
+  const auto owner = std::ranges::find_if(interfaces, [&](const Interface& i) { return i.owns(own); });
+  return owner == interfaces.end() ? std::nullopt : std::optional(owner->id);
+}
+
+// RFC 1112 §6.1. No gateway has a part in it: a group is on the link.
+Result<Path> Ip::State::multicast_path(const IpAddress& destination, const IpAddress& source) const {
+  const std::optional<InterfaceId> id = multicast_interface(destination, source);
+  if (!id) return std::unexpected(Error::network_unreachable);
+  const Interface& out = interfaces[*id];
+  const std::optional<IpAddress> from = source.is_any() ? out.source_for(destination) : std::optional(source);
+  if (!from) return std::unexpected(Error::address_not_available);
+  return Path{.interface = out.id, .source = *from, .next_hop = destination, .mtu = out.config.mtu};
 }
 
 Result<Path> Ip::State::routed_path(const IpAddress& destination, const IpAddress& source) const {

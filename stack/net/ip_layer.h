@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "stack/config.h"
 #include "stack/net/ip.h"
@@ -24,10 +25,17 @@ class Ip {
   // --- questions ---
   bool is_local(const IpAddress& address) const;      // one of ours, 127/8 included
   bool is_broadcast(const IpAddress& address) const;  // limited, or directed at a network of ours
+  // Where a multicast group is spoken to and listened to: the interface that has `own`, if it is set, else the one that
+  // the routes name.
+  std::optional<InterfaceId> multicast_interface(const IpAddress& group, const IpAddress& own) const;
   uint32_t interface_mtu(InterfaceId interface) const;
   // The way to a destination, from `source` if set. Longest prefix wins. Errors: network_unreachable,
   // address_not_available (source is not ours).
   Result<Path> path(const IpAddress& destination, const IpAddress& source) const;
+
+  // --- multicast (RFC 1112 §6.1): one join for each socket that listens, and as many leaves ---
+  void join(InterfaceId interface, const IpAddress& group);
+  void leave(InterfaceId interface, const IpAddress& group);
 
   // --- the MTU of whole paths, as routers told (RFC 1191): path() knows only that of the first link ---
   PathMtu path_mtu(const IpAddress& destination, Time now) const;

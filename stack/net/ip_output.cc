@@ -42,8 +42,15 @@ SendOutcome Ip::State::send(const IpSend& what, const Path& path, HeaderBuffer& 
   if (path.interface != kLoopback && (ip.source.is_loopback() || ip.destination.is_loopback()))
     return refuse_to_send(ip, Counter::ip4_drop_loopback_on_wire, SendOutcome::no_route, now);
 
+  // RFC 1112 §6.1: a multicast with TTL 0 does not leave the host.
+  const bool stays = what.ttl == 0 && ip.destination.is_multicast();
+  if (stays) ip.ttl = 1;
   ip.identification = next_identification(what);
   ip.write(head.prepend(ip.size()));
+  if (stays) {
+    if (path.echo && interfaces[path.interface].has_members(path.next_hop)) loop_back(head, body, what.event, now);
+    return SendOutcome::sent;
+  }
   FrameOffload offload = what.offload;
   if (offload.checksum_open) offload.checksum_begin = static_cast<uint16_t>(offload.checksum_begin + ip.size());
   const SendOutcome outcome = transmit_ip(path, head, body, what.event, offload, now);
@@ -122,15 +129,19 @@ SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::sp
       : frame_out(out, {.head = head.bytes(), .body = body, .event = event, .offload = offload}, now) == Transmit::taken
           ? SendOutcome::sent
           : SendOutcome::refused;
-  // A broadcast is for us too: a service that looks for its like on the network finds the one on its own host.
-  if (path.broadcast && outcome == SendOutcome::sent) loop_back(head, body, event, now);
+  // A broadcast is for us too: a service that looks for its like on the network finds the one on its own host. So is a
+  // multicast, unless its sender does not wish it (RFC 1112 §6.1).
+  if ((path.broadcast || (path.echo && out.has_members(path.next_hop))) && outcome == SendOutcome::sent)
+    loop_back(head, body, event, now);
   return outcome;
 }
 
 SendOutcome Ip::State::transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head,
                                          std::span<const ByteSpan> body, EventNumber event, Time now) {
   MacAddress to = MacAddress::broadcast();
-  if (!path.broadcast) {
+  if (path.next_hop.is_multicast()) {
+    to = MacAddress::of_group(path.next_hop);
+  } else if (!path.broadcast) {
     Neighbor& neighbor = neighbor_for(out, path.next_hop, now);
     if (!neighbor.usable()) {
       wait_for(neighbor, copy_packet(head, body), event, now);

@@ -54,6 +54,8 @@ struct Ip::State {
   Result<Path> path(const IpAddress& destination, const IpAddress& source) const;
   Result<Path> local_path(const IpAddress& destination, const IpAddress& source) const;
   Result<Path> broadcast_path(const IpAddress& destination, const IpAddress& source) const;
+  Result<Path> multicast_path(const IpAddress& destination, const IpAddress& source) const;
+  std::optional<InterfaceId> multicast_interface(const IpAddress& group, const IpAddress& own) const;
   Result<Path> routed_path(const IpAddress& destination, const IpAddress& source) const;
 
   // --- ip_input.cc ---

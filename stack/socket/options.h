@@ -73,6 +73,10 @@ int set_socket_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& 
 int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out);
 int set_ip_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in);
 int get_ip_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out);
+// The part of IPPROTO_IP that is about multicast.
+bool is_multicast_option(int name);
+int set_multicast_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in);
+int get_multicast_option(const OpenSocket& socket, int name, OptionOut& out);
 int set_tcp_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in);
 int get_tcp_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out);
 

@@ -71,6 +71,7 @@ int get_mtu(Hold& hold, const OpenSocket& socket, OptionOut& out) {
 }  // namespace
 
 int set_ip_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) {
+  if (is_multicast_option(name)) return set_multicast_option(hold, socket, name, in);
   int value = 0;
   if (const int error = in.read_int_or_byte(value); error != 0) return error;
   switch (name) {
@@ -104,6 +105,7 @@ int set_ip_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) 
 }
 
 int get_ip_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
+  if (is_multicast_option(name)) return get_multicast_option(socket, name, out);
   const TcpOptions tcp = socket.is_stream() ? tcp_options_of(hold, socket) : TcpOptions{};
   switch (name) {
     case IP_TTL: {

@@ -20,6 +20,12 @@ struct UdpOptions {
   bool dont_fragment = false;    // IP_MTU_DISCOVER
   bool receive_errors = false;   // IP_RECVERR: ICMP errors reach an unconnected socket too
   bool header_included = false;  // IP_HDRINCL, raw sockets
+  uint8_t multicast_ttl = 1;     // IP_MULTICAST_TTL (RFC 1112 §6.1); 0: members on this host only
+  bool multicast_loop = true;    // IP_MULTICAST_LOOP
+  bool multicast_all = true;     // IP_MULTICAST_ALL: groups too that other sockets of this host joined
+  IpAddress multicast_own{};     // IP_MULTICAST_IF, by its address; unset: as the routes say
+
+  uint8_t ttl_to(const IpAddress& destination) const { return destination.is_multicast() ? multicast_ttl : ttl; }
 };
 
 struct DatagramSend {

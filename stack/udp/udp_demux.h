@@ -27,7 +27,7 @@ class UdpDemux {
   void remove(const FourTuple& key, uint32_t socket);
 
   std::optional<uint32_t> find(const FourTuple& datagram) const;
-  // All that a broadcast is for, in a fixed order: bound to the broadcast address or to any.
+  // All that a broadcast or multicast is for, in a fixed order: bound to its address or to any.
   std::vector<uint32_t> find_all(const FourTuple& datagram) const;
 
  private:

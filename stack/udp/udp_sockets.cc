@@ -49,7 +49,7 @@ Result<void> UdpSockets::bind(SocketId id, const Endpoint& local, ReusePolicy re
   if (socket == nullptr) return std::unexpected(Error::stale_handle);
   if (socket->bound()) return std::unexpected(Error::invalid_argument);
   const IpAddress& address = local.address;
-  if (!address.is_any() && !ip_.is_local(address) && !ip_.is_broadcast(address))
+  if (!address.is_any() && !ip_.is_local(address) && !ip_.is_broadcast(address) && !address.is_multicast())
     return std::unexpected(Error::address_not_available);
   const Result<void> claimed = claim(*socket, id.index, local, reuse);
   if (!claimed) return claimed;
@@ -85,8 +85,7 @@ Result<void> UdpSockets::connect(SocketId id, const Endpoint& remote) {
     return {};
   }
   const Endpoint peer{meant(remote.address), remote.port};
-  const IpAddress source = ip_.is_broadcast(socket->local.address) ? IpAddress{} : socket->local.address;
-  const Result<Path> path = ip_.path(peer.address, source);
+  const Result<Path> path = path_to(*socket, peer.address, {});
   if (!path) return std::unexpected(path.error());
   if (path->broadcast && !socket->options.broadcast) return std::unexpected(Error::permission_denied);
   if (!socket->bound()) {
@@ -115,6 +114,7 @@ void UdpSockets::close(SocketId id) {
   if (socket == nullptr) return;
   if (socket->bound()) demux_.remove(key(*socket), id.index);
   ports_.release(socket->bind);
+  for (const Membership& m : socket->groups) ip_.leave(m.interface, m.group);
   sockets_.erase({id.index, id.generation});
 }
 
@@ -154,13 +154,12 @@ Result<size_t> UdpSockets::send(SocketId id, ByteSpan bytes, const DatagramSend&
     const Result<void> claimed = claim(*socket, id.index, {}, {});
     if (!claimed) return std::unexpected(claimed.error());
   }
-  const IpAddress own = ip_.is_broadcast(socket->local.address) ? IpAddress{} : socket->local.address;
-  Result<Path> path = ip_.path(to->address, how.source.value_or(own));
+  Result<Path> path = path_to(*socket, to->address, how.source);
   if (!path) return std::unexpected(path.error());
   if (path->broadcast && !socket->options.broadcast) return std::unexpected(Error::permission_denied);
 
   IpSend what{.source = path->source, .destination = to->address, .protocol = IpProtocol::udp};
-  what.ttl = how.ttl.value_or(socket->options.ttl);
+  what.ttl = how.ttl.value_or(socket->options.ttl_to(to->address));
   what.tos = socket->options.tos;
   what.dont_fragment = socket->options.dont_fragment;
   if (what.dont_fragment) path->mtu = std::min(path->mtu, ip_.path_mtu(to->address, now).mtu);
@@ -226,8 +225,8 @@ bool UdpSockets::receive(const Delivery& delivery, Time now) {
   datagram.bytes.length = word(parsed->payload.size());
 
   const FourTuple tuple{.local = {delivery.destination, header.destination_port}, .remote = datagram.from};
-  if (ip_.is_broadcast(delivery.destination)) {
-    const std::vector<uint32_t> all = demux_.find_all(tuple);
+  if (ip_.is_broadcast(delivery.destination) || delivery.destination.is_multicast()) {
+    const std::vector<uint32_t> all = audience(delivery, tuple);
     for (const uint32_t index : all) deliver(index, datagram, header.destination_port, now);
     if (!all.empty()) return true;
   } else if (const std::optional<uint32_t> index = demux_.find(tuple)) {

@@ -15,6 +15,12 @@
 
 namespace limpid {
 
+struct Membership {
+  IpAddress group;
+  InterfaceId interface = 0;
+  friend bool operator==(const Membership&, const Membership&) = default;
+};
+
 struct UdpSocket : DatagramSocket {
   Endpoint local;   // port 0: not bound yet
   Endpoint remote;  // unset address: not connected
@@ -22,9 +28,11 @@ struct UdpSocket : DatagramSocket {
   ReusePolicy reuse;
   bool address_chosen = false;  // by the user's bind, not by connect
   bool port_chosen = false;
+  std::vector<Membership> groups{};
 
   bool bound() const { return local.port != 0; }
   bool connected() const { return remote.address.is_set(); }
+  bool hears(const Membership& arrived) const;  // a multicast for its port
 };
 
 class UdpSockets {
@@ -38,6 +46,10 @@ class UdpSockets {
   Result<void> bind(SocketId id, const Endpoint& local, ReusePolicy reuse);
   // Fixes the peer, and the local end where it is still open. An unset address dissolves the association.
   Result<void> connect(SocketId id, const Endpoint& remote);
+  // Multicast (RFC 1112 §6.1); a membership ends with its socket. Errors: address_in_use (joined already), no_buffers
+  // (too many), address_not_available (leave: not joined).
+  Result<void> join(SocketId id, const Membership& membership);
+  Result<void> leave(SocketId id, const Membership& membership);
   // All of it or nothing. Errors: destination_required, message_too_long, permission_denied (broadcast), closing,
   // would_block (the device is full), the pending ICMP error, and those of a path.
   Result<size_t> send(SocketId id, ByteSpan bytes, const DatagramSend& how, Time now);
@@ -71,6 +83,8 @@ class UdpSockets {
   void disconnect(UdpSocket& socket, uint32_t index);
   void move(UdpSocket& socket, uint32_t index, const Endpoint& local, const Endpoint& remote);
   Result<Endpoint> destination_of(const UdpSocket& socket, const DatagramSend& how) const;
+  Result<Path> path_to(const UdpSocket& socket, const IpAddress& to, std::optional<IpAddress> source) const;
+  std::vector<uint32_t> audience(const Delivery& delivery, const FourTuple& tuple);
   void deliver(uint32_t index, const Datagram& datagram, uint16_t port, Time now);
   void drop(const Delivery& delivery, Counter reason, Time now);
 

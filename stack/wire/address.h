@@ -81,6 +81,11 @@ struct MacAddress {
   std::array<uint8_t, 6> bytes{};
 
   static constexpr MacAddress broadcast() { return {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}; }
+  // RFC 1112 §6.4: the lower 23 bits of the group behind 01:00:5e.
+  static constexpr MacAddress of_group(const IpAddress& group) {
+    const auto& b = group.bytes();
+    return {{0x01, 0x00, 0x5e, static_cast<uint8_t>(b[1] & 0x7f), b[2], b[3]}};
+  }
   constexpr bool is_group() const { return (bytes[0] & 1) != 0; }  // broadcast or multicast
   constexpr bool is_zero() const { return bytes == std::array<uint8_t, 6>{}; }
   std::string to_string() const;
