@@ -10,6 +10,18 @@ namespace {
 
 constexpr uint32_t kChunkOverhead = 1280;  // bytes that a chunk counts beyond its text (Linux: its sk_buff)
 
+// The largest buffer is for long paths. On a short one that loses nothing no loss ever stops the congestion window, and
+// a buffer that followed it would be memory that is cold whenever it is written: there Linux's own bound is enough.
+uint64_t bound_for(const TcpConfig& config, Duration min_rtt) {
+  constexpr uint64_t kOfAShortPath = uint64_t{4} << 20;
+  constexpr auto kLongPath = std::chrono::milliseconds(100);
+  const uint64_t share = config.largest_send_buffer *
+                         static_cast<uint64_t>(std::min<Duration>(min_rtt, kLongPath) / 1us) /
+                         static_cast<uint64_t>(kLongPath / 1us);
+  return std::clamp<uint64_t>(share, std::min<uint64_t>(kOfAShortPath, config.largest_send_buffer),
+                              config.largest_send_buffer);
+}
+
 }  // namespace
 
 uint64_t Connection::send_charge(size_t bytes) const {
@@ -35,7 +47,7 @@ void Connection::widen_send_buffer() {
   if (options_.send_buffer > 0 || in_flight() >= congestion_.cwnd()) return;
   const uint64_t window = std::max<uint64_t>(congestion_.cwnd(), static_cast<uint64_t>(snd_.nxt - snd_.una));
   const uint64_t wanted = window * config.send_buffer_percent / 100;
-  send_space_ = std::max(send_space_, static_cast<uint32_t>(std::min<uint64_t>(wanted, config.largest_send_buffer)));
+  send_space_ = std::max(send_space_, static_cast<uint32_t>(std::min(wanted, bound_for(config, rtt_.min_rtt()))));
 }
 
 }  // namespace limpid

@@ -145,6 +145,31 @@ TEST(TcpSendTuning, TheBufferGrowsWithWhatAHoleHoldsBack) {
   EXPECT_GT(s.send_queue, 31'000u);
 }
 
+// A writer that never lets go, on a path without losses: what its buffer has come to.
+uint32_t buffer_grown_over(Duration round_trip) {
+  TcpDialogue t;
+  t.listen();
+  t.peer("S 0:0(0) win 65535 mss 1460 wscale 14");
+  t.take_all();
+  t.pass(round_trip);
+  t.peer(". 1:1(0) ack 1 win 65535");
+  const SocketId id = t.accept();
+  uint32_t acked = 1;
+  for (int i = 0; i < 14; ++i) {
+    while (t.send(id, 100'000).starts_with("taken")) continue;
+    t.pass(round_trip);
+    for (const auto& segment : t.take_all()) acked += static_cast<uint32_t>(segment.text.size());
+    t.peer(". 1:1(0) ack " + std::to_string(acked) + " win 65535");
+  }
+  EXPECT_GT(t.status(id).cwnd, uint32_t{8} << 20);
+  return t.status(id).send_buffer;
+}
+
+TEST(TcpSendTuning, OnlyALongPathGetsTheLargestBuffer) {
+  EXPECT_EQ(buffer_grown_over(1ms), uint32_t{4} << 20);
+  EXPECT_GT(buffer_grown_over(100ms), uint32_t{20} << 20);
+}
+
 // No octet is taken out, but the window opens: that makes room, and the writer must hear of it.
 TEST(TcpSendTuning, AWriterIsToldOfRoomThatALargerWindowMakes) {
   Config config;
