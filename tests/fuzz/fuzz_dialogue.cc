@@ -333,7 +333,11 @@ void Game::read(size_t count, TcpReceiveFlags flags) {
   Flow* flow = flow_of(connection_);
   std::vector<std::byte> into(count);
   const Result<size_t> got = stack_.tcp_receive(connection_, into, flags, now_);
-  if (!got || flags.urgent || flow == nullptr || !flow->acked) return;
+  if (!got || flags.urgent || flow == nullptr) return;
+  if (!flow->acked) {  // where the stream begins is not known yet, but these octets of it are gone
+    if (!flags.peek) flow->read += *got;
+    return;
+  }
   const uint64_t from = flow->read;
   peer_.judge.user_read(*flow, ByteSpan(into).first(*got));
   if (flags.peek) flow->read = from;
