@@ -23,8 +23,24 @@
 #include "stack/runtime/real_world.h"
 #include "stack/runtime/sim_world.h"
 #include "stack/socket/host.h"
+#include "tests/support/own_namespace.h"
 
 namespace limpid::api {
+
+// The kernel's tests get a loopback of their own, where no other test takes a port from them; where no namespace can be
+// had they share the machine's. Once in a process.
+inline bool own_loopback() {
+  if (::unshare(CLONE_NEWNET) == 0) {
+    set_interface_up("lo", true);
+    return true;
+  }
+  try {
+    test::enter_namespaces();
+    return true;
+  } catch (const test::SkipTest&) {
+    return false;
+  }
+}
 
 enum class Where { kernel, real, sim };
 
@@ -44,6 +60,9 @@ inline std::string name_of(const testing::TestParamInfo<Where>& info) {
 class Place {
  public:
   explicit Place(Where where) : where_(where) {
+    if (where == Where::kernel) {
+      [[maybe_unused]] static const bool alone = own_loopback();
+    }
     if (where == Where::real) {
       world_ = std::make_unique<RealWorld>();
       RealMachine& machine = world_->add_machine({}, 7);
