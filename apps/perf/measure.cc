@@ -29,9 +29,10 @@ bool receive_all(Socket& socket, std::span<std::byte> into) {
   return true;
 }
 
-// Sends until the request's time or bytes are up.
+// Sends until the request's time or bytes are up, so many bytes a call as it asks for.
 uint64_t send_bulk(Socket& socket, const Request& request) {
-  const std::vector<std::byte> piece(kBulkPiece, std::byte{0x5a});
+  const size_t size = request.message_size == 0 ? kBulkPiece : request.message_size;
+  const std::vector<std::byte> piece(size, std::byte{0x5a});
   const Nanoseconds end = now(socket.calls()) + std::chrono::milliseconds(request.milliseconds);
   uint64_t sent = 0;
   while (request.bytes == 0 || sent < request.bytes) {
