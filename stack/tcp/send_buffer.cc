@@ -10,16 +10,19 @@ namespace {
 
 constexpr uint32_t kChunkOverhead = 1280;  // bytes that a chunk counts beyond its text (Linux: its sk_buff)
 
-// The largest buffer is for long paths. On a short one that loses nothing no loss ever stops the congestion window, and
-// a buffer that followed it would be memory that is cold whenever it is written: there Linux's own bound is enough.
+// The largest buffer is for long paths, in proportion to the least round trip. On a short one that loses nothing no
+// loss ever stops the congestion window, and a buffer that followed it would be memory that is cold whenever it is
+// written: there what 32 Gbit/s have under way is enough, up to Linux's own bound, and at least what a processor's
+// cache holds.
 uint64_t bound_for(const TcpConfig& config, Duration min_rtt) {
+  constexpr uint64_t kLeast = uint64_t{1} << 20;
   constexpr uint64_t kOfAShortPath = uint64_t{4} << 20;
+  constexpr uint64_t kPerMicrosecond = 4096;
   constexpr auto kLongPath = std::chrono::milliseconds(100);
-  const uint64_t share = config.largest_send_buffer *
-                         static_cast<uint64_t>(std::min<Duration>(min_rtt, kLongPath) / 1us) /
-                         static_cast<uint64_t>(kLongPath / 1us);
-  return std::clamp<uint64_t>(share, std::min<uint64_t>(kOfAShortPath, config.largest_send_buffer),
-                              config.largest_send_buffer);
+  const auto round_trip = static_cast<uint64_t>(std::min<Duration>(min_rtt, kLongPath) / 1us);
+  const uint64_t of_a_short_path = std::clamp(round_trip * kPerMicrosecond, kLeast, kOfAShortPath);
+  const uint64_t share = config.largest_send_buffer * round_trip / static_cast<uint64_t>(kLongPath / 1us);
+  return std::min<uint64_t>(std::max(share, of_a_short_path), config.largest_send_buffer);
 }
 
 }  // namespace
