@@ -30,6 +30,10 @@ class Tools:
         """The command of perf's server with a thread a connection, or as one event loop."""
         return [self.program("event_server"), *options] if kind == "events" else [self.app("perf"), "--server", *options]
 
+    def kernel_server(self, kind):
+        """On the kernel's sockets, with CUBIC whatever the system's default is. The event loop sends no bulk."""
+        return self.server(kind, "--kernel", *(["--congestion", "cubic"] if kind == "threads" else []))
+
 
 class Contestant:
     def __init__(self, name, tools):
@@ -53,7 +57,7 @@ class Contestant:
 
 class Loopback(Contestant):
     def start(self, kind):
-        return Server("127.0.0.1", self.process(self.tools.server(kind, "--kernel")), "127.1.0.1")
+        return Server("127.0.0.1", self.process(self.tools.kernel_server(kind)), "127.1.0.1")
 
 
 class Veth(Contestant):
@@ -67,7 +71,7 @@ class Veth(Contestant):
             raise
 
     def start(self, kind):
-        return Server("10.75.0.2", self.process(self.tools.server(kind, "--kernel"), self.there.inside), "10.75.0.101")
+        return Server("10.75.0.2", self.process(self.tools.kernel_server(kind), self.there.inside), "10.75.0.101")
 
     def close(self):
         self.there.close()

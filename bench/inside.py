@@ -4,8 +4,21 @@ import json
 import sys
 
 import measures
-from contestants import Tools
+import peers
+from contestants import Tools, make
 from rounds import run_inside
+
+
+def maker(given):
+    """Contestants by name, those that --peer gave among them."""
+    given = {"peer:" + name: (address, command) for name, address, command in map(peers.parse, given)}
+
+    def make_any(name, tools):
+        if name in given:
+            return peers.Command(name, tools, *given[name])
+        return peers.BUILT_IN[name](name, tools) if name in peers.BUILT_IN else make(name, tools)
+
+    return make_any
 
 
 def main():
@@ -15,7 +28,7 @@ def main():
     wanted = measures.select(task["measures"])
     if task["quick"]:
         wanted = [measures.quick(m) for m in wanted]
-    result = run_inside(Tools(task["build"], task["busy_poll"]), wanted, task)
+    result = run_inside(Tools(task["build"], task["busy_poll"]), wanted, task, maker(task["peers"]))
     with open(result_path, "w", encoding="utf-8") as f:
         json.dump(result, f)
 

@@ -1,6 +1,6 @@
 """What is measured: each measure by its name, with what the client does, on whom, and which figures come of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Measure:
     server: str = "threads"  # or "events": one loop over epoll
     compare: tuple = ()  # (title, figure, point, against): what one point keeps of another
     axis: str = ""  # what a plot's x is
+    peers: bool = False  # other stacks take part
 
     def figures_of(self, point):
         return FIGURES[point.mode]
@@ -75,10 +76,10 @@ def sixteen_to_one(figure="gbit_per_s"):
 
 
 MEASURES = [
-    Measure("to", "bulk to the stack, one stream", BULK, (Point("to"),)),
-    Measure("from", "bulk from the stack, one stream", BULK, (Point("from"),)),
-    Measure("ping-pong", "64 bytes there and back", SMALL, (Point("ping-pong"),)),
-    Measure("connections", "connect, request, answer, close", SMALL, (Point("connections"),), server="events"),
+    Measure("to", "bulk to the stack, one stream", BULK, (Point("to"),), peers=True),
+    Measure("from", "bulk from the stack, one stream", BULK, (Point("from"),), peers=True),
+    Measure("ping-pong", "64 bytes there and back", SMALL, (Point("ping-pong"),), peers=True),
+    Measure("connections", "connect, request, answer, close", SMALL, (Point("connections"),), server="events", peers=True),
     Measure("mix", "bulk to the stack and ping-pong at the same time", ("loopback", "veth", "ours"),
             (Point("to", "bulk alone"), Point("ping-pong", "ping-pong alone"), Point("mix", "both")),
             compare=(("rate kept", "gbit_per_s", "both", "bulk alone"), ("p99 grows to", "p99_us", "both", "ping-pong alone"))),
@@ -95,6 +96,10 @@ ALONE = {"memory": "resident memory of an idle connection by their number, both 
          "goodput": "goodput by loss, over wires of 100 Mbit/s (bench/goodput.py)"}
 NAMES = [m.name for m in MEASURES] + list(ALONE)
 
+# (measure, figure, words): the ratios to look at first.
+HEADLINES = (("to", "gbit_per_s", "bulk to"), ("from", "gbit_per_s", "bulk from"), ("ping-pong", "p50_us", "ping-pong p50"),
+             ("connections", "per_s", "connections"))
+
 TITLES = {"loopback": "kernel lo", "veth": "kernel veth", "ours": "ours", "ours-zerocopy": "ours, zero-copy", "ours-busy": "ours, busy",
           "null": "null, copy", "null-nocopy": "null", "null-busy": "null, busy"}
 
@@ -109,4 +114,4 @@ def quick(measure):
     if len(measure.points) <= 3:
         return measure
     points = (measure.points[0], measure.points[len(measure.points) // 2], measure.points[-1])
-    return Measure(measure.name, measure.title, measure.contestants, points, measure.server, measure.compare, measure.axis)
+    return replace(measure, points=points)

@@ -28,7 +28,6 @@ def write_setting(path, value, inside=()):
 
 
 def prepare(inside=()):
-    write_setting("ipv4/tcp_congestion_control", "cubic", inside)
     write_setting("ipv4/tcp_no_metrics_save", "1", inside)
     write_setting("ipv4/ip_local_port_range", "'10000 65000'", inside)
 

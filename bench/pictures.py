@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from measures import HEADLINES
 from summary import contestants_of
 from table import title
 
@@ -28,8 +29,6 @@ class Picture:
     mark: float | None = None  # a line across: 1, where ratios are shown
 
 
-OVERVIEW = (("to", "gbit_per_s", "bulk to"), ("from", "gbit_per_s", "bulk from"), ("ping-pong", "p50_us", "ping-pong p50"),
-            ("connections", "per_s", "connections"))
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p99.9_us")
 
 
@@ -53,8 +52,8 @@ def names_in(rows, measures):
 
 def overview(rows):
     series = []
-    for name in names_in(rows, [m for m, _, _ in OVERVIEW]):
-        pairs = [(what, r["ratio"]) for measure, figure, what in OVERVIEW for r in find(rows, measure, name, figure) if "ratio" in r]
+    for name in names_in(rows, [m for m, _, _ in HEADLINES]):
+        pairs = [(what, r["ratio"]) for measure, figure, what in HEADLINES for r in find(rows, measure, name, figure) if "ratio" in r]
         if pairs and name != "loopback":
             series.append(series_of(title(name), pairs))
     return Picture("overview", "against kernel loopback, cubic", "bars", "", "ratio (of p50: less is better)", series, mark=1.0)

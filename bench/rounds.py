@@ -26,13 +26,12 @@ def rotated(items, by):
 def plan(rounds, measures, available):
     """All cells in the order in which they run: contestants take turns at being the first."""
     return [Cell(r, measure, point, name) for r in range(rounds) for measure in measures for point in measure.points
-            for name in rotated([n for n in contestants_of(measure, available) if n in available], r)]
+            for name in rotated(contestants_of(measure, available), r)]
 
 
 def contestants_of(measure, available):
-    """Peers, which no measure names, take part where there is a veth pair beside loopback."""
-    peers = [n for n in available if n.startswith("peer:")] if "veth" in measure.contestants else []
-    return [*measure.contestants, *peers]
+    peers = [n for n in available if n.startswith("peer:")] if measure.peers else []
+    return [n for n in [*measure.contestants, *peers] if n in available]
 
 
 def seconds_of(cells, seconds):
@@ -84,9 +83,8 @@ class Rounds:
             file=sys.stderr, flush=True)
 
 
-def run_inside(tools, wanted, options):
-    """All that needs the private network: {"cells": …, "absent": {contestant: reason}}."""
-    from contestants import make
+def run_inside(tools, wanted, options, make):
+    """All that needs the private network: {"cells": …, "absent": {contestant: reason}}. `make`: contestants by their names."""
     network.prepare()
     contestants, absent = {}, {}
     for name in options["contestants"]:

@@ -45,8 +45,8 @@ class Process:
 class Server:
     """What the client needs to know of a server that stands."""
 
-    def __init__(self, address, process, source="", inside=()):
-        self.address, self.process, self.source, self.inside = address, process, source, list(inside)
+    def __init__(self, address, process, source="", inside=(), also=()):
+        self.address, self.process, self.source, self.inside, self.also = address, process, source, list(inside), list(also)
 
     def client_options(self):
         options = ["--server-pid", str(self.process.pid)]
@@ -55,4 +55,5 @@ class Server:
         return options
 
     def close(self):
-        self.process.close()
+        for process in [self.process, *self.also]:
+            process.close()

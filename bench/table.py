@@ -1,9 +1,10 @@
 """The results as text: a block for each measure, a column for each contestant, under each median its spread and its ratio."""
 
-from measures import ALONE, TITLES
+from measures import ALONE, HEADLINES, TITLES
 from summary import compare_points, contestants_of
 
 LEFT, COLUMN = 34, 19
+BUSY = 0.7  # a load average at the start above which others are at work
 
 
 def number(value):
@@ -53,6 +54,20 @@ def block(measure, rows, cells):
     return lines
 
 
+def in_short(rows):
+    """The headlines' ratios, a line each."""
+    found = {(r["measure"], r["contestant"]): r["ratio"] for r in rows for measure, figure, _ in HEADLINES
+             if (r["measure"], r["figure"]) == (measure, figure) and "ratio" in r}
+    names = [n for n in dict.fromkeys(n for _, n in found) if n != "loopback"]
+    if not names:
+        return []
+    lines = ["in short: against kernel lo (of p50, less is better)", line("", [title(n) for n in names])]
+    for measure, _, words in HEADLINES:
+        if any((measure, n) in found for n in names):
+            lines.append(line("  " + words, ["%sx" % number(found[measure, n]["median"]) if (measure, n) in found else "-" for n in names]))
+    return [lines]
+
+
 def alone_blocks(result):
     blocks = []
     if result.get("memory"):
@@ -75,7 +90,7 @@ def alone_blocks(result):
 
 
 def notes(result):
-    lines = ["without %s: %s" % (title(name), reason) for name, reason in result.get("absent", {}).items()]
+    lines = ["no column %s: %s" % (title(name), reason) for name, reason in result.get("absent", {}).items()]
     failed = {}
     for cell in result.get("cells", []):
         if "failed" in cell:
@@ -94,7 +109,10 @@ def render(result, measures):
     if result.get("cells"):
         head.append("medians of %d interleaved rounds of %g s; below, the quartiles and the median of the rounds' own ratios" % (
             result["rounds"], result["seconds"]))
-    blocks = [block(m, result["summary"], result["cells"]) for m in measures if contestants_of(result.get("cells", []), m.name)]
+    if machine["load"] > BUSY:
+        head.append("other work was running on this machine: these figures say little")
+    blocks = in_short(result.get("summary", []))
+    blocks += [block(m, result["summary"], result["cells"]) for m in measures if contestants_of(result.get("cells", []), m.name)]
     blocks += alone_blocks(result)
     if notes(result):
         blocks.append(notes(result))

@@ -74,6 +74,10 @@ class Rounds(unittest.TestCase):
         cells = rounds.plan(2, [TO, PING_PONG], ["loopback", "ours"])
         self.assertEqual([(c.round, c.measure.name) for c in cells[::2]], [(0, "to"), (0, "ping-pong"), (1, "to"), (1, "ping-pong")])
 
+    def test_peers_take_part_where_other_stacks_can(self):
+        self.assertEqual([c.contestant for c in rounds.plan(1, [TO], ["peer:x", "loopback"])], ["loopback", "peer:x"])
+        self.assertEqual([c.contestant for c in rounds.plan(1, [OPEN], ["peer:x", "loopback"])], ["loopback"])
+
     def test_quick_keeps_the_ends_of_a_curve(self):
         sizes = measures.select(["sizes-to"])[0]
         self.assertEqual([p.label for p in measures.quick(sizes).points], ["64 B", "4 KiB", "128 KiB"])
@@ -92,11 +96,16 @@ class Text(unittest.TestCase):
 
     def test_the_table(self):
         text = render(result_of(three_rounds(), [TO]), [TO])
-        rate, quartiles, against = (row.split() for row in text.split("\n")[5:8])
+        rows = text.split("bulk to the stack")[1].split("\n")
+        rate, quartiles, against = (row.split() for row in rows[2:5])
         self.assertEqual(rate[-2:], ["20.0", "40.0"])
         self.assertEqual(quartiles, ["15.0..30.0", "30.0..60.0"])
         self.assertEqual(against[-2:], ["1.00x", "2.00x"])
-        self.assertIn("without kernel veth: a reason", text)
+        self.assertIn("no column kernel veth: a reason", text)
+
+    def test_in_short(self):
+        text = render(result_of(three_rounds(), [TO]), [TO])
+        self.assertRegex(text, r"in short: .*\n +ours\n  bulk to +2\.00x\n")
 
     def test_what_failed_is_said(self):
         cells = three_rounds() + [{"round": r, "measure": "to", "point": "", "contestant": "null", "failed": "no device"} for r in range(2)]
