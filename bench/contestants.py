@@ -98,6 +98,7 @@ class Null(Contestant):
 
     def __init__(self, name, tools, *options):
         super().__init__(name, tools)
+        network.need_tun()
         self.options = options
 
     def start(self, kind):
@@ -112,8 +113,6 @@ def make(name, tools):
         raise network.Refused("not asked for (--busy-poll 0)")
     if name == "ours-zerocopy" and not tools.has_zerocopy:
         raise network.Refused("limpid-perf has no --zerocopy in this build")
-    if name.startswith("null") and not os.path.exists("/dev/net/tun"):
-        raise network.Refused("no /dev/net/tun")
     builders = {
         "loopback": lambda: Loopback(name, tools),
         "veth": lambda: Veth(name, tools),

@@ -15,6 +15,13 @@ class Refused(Exception):
     """A way that this machine does not offer; its text is the reason."""
 
 
+def need_tun():
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except OSError as error:
+        raise Refused("/dev/net/tun: %s; as root: chmod 0666 /dev/net/tun" % error.strerror) from error
+
+
 def run(*words, **options):
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, **options)
     if done.returncode != 0:

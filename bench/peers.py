@@ -29,6 +29,7 @@ class Slirp(Contestant):
 
     def __init__(self, name, tools):
         super().__init__(name, tools)
+        network.need_tun()
         self.guest = network.Namespace()
 
     def start(self, kind):

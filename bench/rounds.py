@@ -34,6 +34,12 @@ def contestants_of(measure, available):
     return [n for n in [*measure.contestants, *peers] if n in available]
 
 
+def needed(measures, available):
+    """Those of them who take part in anything."""
+    taking_part = {name for measure in measures for name in contestants_of(measure, available)}
+    return [name for name in available if name in taking_part]
+
+
 def seconds_of(cells, seconds):
     return sum((seconds + WARM_UP if c.point.mode != "open" else OPENING) + OVERHEAD for c in cells)
 
@@ -86,8 +92,12 @@ class Rounds:
 def run_inside(tools, wanted, options, make):
     """All that needs the private network: {"cells": …, "absent": {contestant: reason}}. `make`: contestants by their names."""
     network.prepare()
-    contestants, absent = {}, {}
-    for name in options["contestants"]:
+    contestants, absent, notes = {}, {}, []
+    try:
+        network.need_tun()
+    except network.Refused as reason:
+        notes.append("ours goes over a veth pair and AF_PACKET, without the offloads of TUN (%s)" % reason)
+    for name in needed(wanted, options["contestants"]):
         try:
             contestants[name] = make(name, tools)
         except network.Refused as reason:
@@ -99,4 +109,4 @@ def run_inside(tools, wanted, options, make):
     finally:
         for contestant in contestants.values():
             contestant.close()
-    return {"cells": results, "absent": absent, "seconds": time.time() - started}
+    return {"cells": results, "absent": absent, "notes": notes, "seconds": time.time() - started}

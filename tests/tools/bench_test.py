@@ -77,6 +77,7 @@ class Rounds(unittest.TestCase):
     def test_peers_take_part_where_other_stacks_can(self):
         self.assertEqual([c.contestant for c in rounds.plan(1, [TO], ["peer:x", "loopback"])], ["loopback", "peer:x"])
         self.assertEqual([c.contestant for c in rounds.plan(1, [OPEN], ["peer:x", "loopback"])], ["loopback"])
+        self.assertEqual(rounds.needed([OPEN], ["loopback", "null-busy", "peer:x"]), ["loopback"])
 
     def test_quick_keeps_the_ends_of_a_curve(self):
         sizes = measures.select(["sizes-to"])[0]
