@@ -87,7 +87,7 @@ class Ours(Contestant):
         process = self.process(self.tools.server(kind, *self.options))
         try:
             address, interface = next((a, i) for a, i in network.interfaces().items() if a not in before)
-            return Server(address, process, network.add_sources(interface, address.rsplit(".", 1)[0]))
+            return Server(address, process, network.add_sources(interface, address.rsplit(".", 1)[0]), interface=interface)
         except BaseException:
             process.close()
             raise
@@ -103,7 +103,7 @@ class Null(Contestant):
 
     def start(self, kind):
         process = self.process([self.tools.program("null_tcp"), *self.options])
-        return Server("10.76.0.2", process, network.add_sources("null0", "10.76.0"))
+        return Server("10.76.0.2", process, network.add_sources("null0", "10.76.0"), interface="null0")
 
 
 def make(name, tools):

@@ -78,6 +78,8 @@ def sixteen_to_one(figure="gbit_per_s"):
 MEASURES = [
     Measure("to", "bulk to the stack, one stream", BULK, (Point("to"),), peers=True),
     Measure("from", "bulk from the stack, one stream", BULK, (Point("from"),), peers=True),
+    Measure("from-rps", "bulk from the stack, with RPS on the device",
+            ("loopback", "ours+rps", "ours-zerocopy+rps", "null+rps", "null-nocopy+rps"), (Point("from"),)),
     Measure("ping-pong", "64 bytes there and back", SMALL, (Point("ping-pong"),), peers=True),
     Measure("connections", "connect, request, answer, close", SMALL, (Point("connections"),), server="events", peers=True),
     Measure("mix", "bulk to the stack and ping-pong at the same time", ("loopback", "veth", "ours"),
@@ -101,7 +103,8 @@ HEADLINES = (("to", "gbit_per_s", "bulk to"), ("from", "gbit_per_s", "bulk from"
              ("connections", "per_s", "connections"))
 
 TITLES = {"loopback": "kernel lo", "veth": "kernel veth", "ours": "ours", "ours-zerocopy": "ours, zero-copy", "ours-busy": "ours, busy",
-          "null": "null, copy", "null-nocopy": "null", "null-busy": "null, busy"}
+          "null": "null, copy", "null-nocopy": "null", "null-busy": "null, busy", "ours+rps": "ours, RPS", "ours-zerocopy+rps": "zero-copy, RPS", "null+rps": "null, copy, RPS",
+          "null-nocopy+rps": "null, RPS"}
 
 
 def select(names):

@@ -45,8 +45,9 @@ class Process:
 class Server:
     """What the client needs to know of a server that stands."""
 
-    def __init__(self, address, process, source="", inside=(), also=()):
+    def __init__(self, address, process, source="", inside=(), also=(), interface=""):
         self.address, self.process, self.source, self.inside, self.also = address, process, source, list(inside), list(also)
+        self.interface = interface
 
     def client_options(self):
         options = ["--server-pid", str(self.process.pid)]
