@@ -40,7 +40,7 @@ def summarize(cells, measures, base):
                     row = {"measure": measure.name, "point": point.label, "figure": figure.key, "unit": figure.unit,
                            "contestant": contestant, "values": [values[r] for r in sorted(values)], **spread(list(values.values()))}
                     against = ratios(values, reference)
-                    if against:
+                    if against and not figure.only:
                         row["ratio"] = spread(against)
                     rows.append(row)
     return rows

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import draw
 import measures
+import peers
 import rounds
 import summary
 from pictures import Picture, Series, pictures_of
@@ -61,8 +62,8 @@ class Statistics(unittest.TestCase):
 
     def test_figures_of_some_contestants_only(self):
         cells = [cell(0, "open", who, per_s=1, first_per_s=1, last_per_s=1, server_bytes_each=9) for who in ("loopback", "ours")]
-        whose = [r["contestant"] for r in summary.summarize(cells, [OPEN], "loopback") if r["figure"] == "server_bytes_each"]
-        self.assertEqual(whose, ["ours"])
+        rows = [r for r in summary.summarize(cells, [OPEN], "loopback") if r["figure"] == "server_bytes_each"]
+        self.assertEqual([(r["contestant"], "ratio" in r) for r in rows], [("ours", False)])
 
 
 class Rounds(unittest.TestCase):
@@ -89,6 +90,13 @@ class Rounds(unittest.TestCase):
         for measure in measures.MEASURES:
             for point in measure.points:
                 self.assertTrue(measure.figures_of(point))
+
+
+class Peers(unittest.TestCase):
+    def test_what_the_command_line_says(self):
+        self.assertEqual(peers.parse("other 10.0.0.2 ./server --port 5201"), ("other", "10.0.0.2", "./server --port 5201"))
+        with self.assertRaises(ValueError):
+            peers.parse("other 10.0.0.2")
 
 
 class Text(unittest.TestCase):
