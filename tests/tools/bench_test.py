@@ -8,6 +8,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench"))
 
 import draw
+import markdown
 import measures
 import peers
 import rounds
@@ -111,6 +112,10 @@ class Text(unittest.TestCase):
         self.assertEqual(quartiles, ["15.0..30.0", "30.0..60.0"])
         self.assertEqual(against[-2:], ["1.00x", "2.00x"])
         self.assertIn("no column kernel veth: a reason", text)
+
+    def test_markdown(self):
+        text = markdown.render(result_of(three_rounds(), [TO]), [TO])
+        self.assertIn("| rate, Gbit/s | 20.0 (15.0..30.0) | 40.0 (30.0..60.0), 2.00x |", text)
 
     def test_in_short(self):
         text = render(result_of(three_rounds(), [TO]), [TO])
