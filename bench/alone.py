@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 
+PARTS = ("parts_bench", "recovery_bench", "segment_bench")
 MEMORY = (1_000, 5_000, 20_000, 50_000)
 MEMORY_FULL = (1_000, 5_000, 20_000, 50_000, 100_000, 200_000)
 GOODPUT_QUICK = ["--rounds", "1", "--seconds", "4", "--rtt", "20", "--algorithms", "cubic", "--fairness", "0"]
@@ -24,10 +25,29 @@ def output_of(*words):
     return done.stdout
 
 
+def google_benchmark(build, program, *options):
+    """{name of the benchmark: its figures}."""
+    out = output_of(os.path.join(build, "bench", program), "--benchmark_format=json", *options)
+    return {b["name"].removesuffix("/manual_time"): b for b in json.loads(out)["benchmarks"]}
+
+
 def core(build):
-    """{name of the benchmark: its figures} of core_bench."""
-    out = output_of(os.path.join(build, "bench", "core_bench"), "--benchmark_format=json")
-    return {b["name"]: b for b in json.loads(out)["benchmarks"]}
+    return google_benchmark(build, "core_bench")
+
+
+def parts(build):
+    """{name: nanoseconds}: of a segment or an item where the benchmark counts them, else of a turn."""
+    times = {}
+    for program in PARTS:
+        for name, b in google_benchmark(build, program, "--benchmark_min_time=0.2").items():
+            times[name] = nanoseconds(b)
+    return times
+
+
+def nanoseconds(b):
+    if "per_segment" in b:
+        return b["per_segment"] * 1e9
+    return 1e9 / b["items_per_second"] if "items_per_second" in b else b["cpu_time"]
 
 
 def memory(build, counts):

@@ -79,6 +79,8 @@ def alone_blocks(result):
                        line("  a segment of 1460 bytes, ns", [number(core["BulkTransfer/mtu:1500"]["per_segment"] * 1e9)]),
                        line("  64 bytes there and back, us", [number(core["PingPong"]["cpu_time"] / 1000)]),
                        line("  a connection, SYN to both FINs, us", [number(core["ConnectAndClose"]["cpu_time"] / 1000)])])
+    if result.get("parts"):
+        blocks.append([ALONE["parts"] + "  [parts]", *(line("  " + name, [number(ns)]) for name, ns in result["parts"].items())])
     if result.get("goodput"):
         lines = [ALONE["goodput"] + "  [goodput]", line("  Mbit/s", ["kernel > kernel", "ours > kernel", "kernel > ours"])]
         for r in result["goodput"]["rows"]:

@@ -7,6 +7,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench"))
 
+import alone
 import draw
 import markdown
 import measures
@@ -127,11 +128,15 @@ class Text(unittest.TestCase):
 
     def test_the_programs_that_need_no_network(self):
         result = result_of([], [])
+        result["parts"] = {"InternetChecksum/1460": alone.nanoseconds({"cpu_time": 42.0}),
+                           "Scoreboard/10": alone.nanoseconds({"cpu_time": 1000.0, "items_per_second": 1e7}),
+                           "SegmentIn/mtu:1500": alone.nanoseconds({"cpu_time": 1000.0, "per_segment": 5e-7})}
         result["memory"] = [{"connections": 1000, "bytes": 512}]
         result["goodput"] = {"rows": [{"algorithm": "cubic", "loss": 1, "rtt": 20, "kernel-kernel": 10, "ours-kernel": 11, "kernel-ours": 9,
                                        "ours-kernel ratio": 1.1, "kernel-ours ratio": 0.9}]}
         text = render(result, [])
         self.assertIn("512 bytes an end", text)
+        self.assertEqual([row.split()[-1] for row in text.split("\n") if "/" in row and "goodput" not in row][:3], ["42.0", "100", "500"])
         self.assertRegex(text, r"cubic, 1 % lost, 20 ms +10\.0 +11\.0 +9\.00")
 
 
