@@ -3,27 +3,13 @@
 // writes faster than it drains.
 #include <algorithm>
 
+#include "stack/tcp/buffer_bound.h"
 #include "stack/tcp/connection.h"
 
 namespace limpid {
 namespace {
 
 constexpr uint32_t kChunkOverhead = 1280;  // bytes that a chunk counts beyond its text (Linux: its sk_buff)
-
-// The largest buffer is for long paths, in proportion to the least round trip. On a short one that loses nothing no
-// loss ever stops the congestion window, and a buffer that followed it would be memory that is cold whenever it is
-// written: there what 32 Gbit/s have under way is enough, up to Linux's own bound, and at least what a processor's
-// cache holds.
-uint64_t bound_for(const TcpConfig& config, Duration min_rtt) {
-  constexpr uint64_t kLeast = uint64_t{1} << 20;
-  constexpr uint64_t kOfAShortPath = uint64_t{4} << 20;
-  constexpr uint64_t kPerMicrosecond = 4096;
-  constexpr auto kLongPath = std::chrono::milliseconds(100);
-  const auto round_trip = static_cast<uint64_t>(std::min<Duration>(min_rtt, kLongPath) / 1us);
-  const uint64_t of_a_short_path = std::clamp(round_trip * kPerMicrosecond, kLeast, kOfAShortPath);
-  const uint64_t share = config.largest_send_buffer * round_trip / static_cast<uint64_t>(kLongPath / 1us);
-  return std::min<uint64_t>(std::max(share, of_a_short_path), config.largest_send_buffer);
-}
 
 }  // namespace
 
@@ -50,7 +36,8 @@ void Connection::widen_send_buffer() {
   if (options_.send_buffer > 0 || in_flight() >= congestion_.cwnd()) return;
   const uint64_t window = std::max<uint64_t>(congestion_.cwnd(), static_cast<uint64_t>(snd_.nxt - snd_.una));
   const uint64_t wanted = window * config.send_buffer_percent / 100;
-  send_space_ = std::max(send_space_, static_cast<uint32_t>(std::min(wanted, bound_for(config, rtt_.min_rtt()))));
+  const uint32_t largest = largest_buffer_for(rtt_.min_rtt(), kLeastLargestSendBuffer, config.largest_send_buffer);
+  send_space_ = std::max(send_space_, static_cast<uint32_t>(std::min<uint64_t>(wanted, largest)));
 }
 
 }  // namespace limpid

@@ -1,6 +1,7 @@
 // The user calls of RFC 9293 §3.10.2 to §3.10.6, on one connection. (OPEN is in tcp.cc: it makes the connection.)
 #include <algorithm>
 
+#include "stack/tcp/buffer_bound.h"
 #include "stack/tcp/connection.h"
 
 namespace limpid {
@@ -95,7 +96,9 @@ void Connection::tune_receive_buffer(Time now) {
 }
 
 void Connection::widen_receive_buffer(uint32_t wanted) {
-  const uint32_t buffer = std::min(wanted, env_.config.largest_receive_buffer);
+  const uint32_t largest =
+      largest_buffer_for(rtt_.min_rtt(), kLeastLargestReceiveBuffer, env_.config.largest_receive_buffer);
+  const uint32_t buffer = std::min(wanted, largest);
   if (buffer > rcv_.buffer()) rcv_.set_buffer(buffer);
 }
 
