@@ -213,6 +213,7 @@ void RealMachine::watch() {
 }
 
 void RealMachine::wake_watch() {
+  clock_.cut_short(ClockWait::watch);  // a stop may come before the thread runs
   watch_word_.store(1, std::memory_order_relaxed);
   woken_.push_back(&watch_word_);
 }

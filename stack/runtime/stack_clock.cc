@@ -137,6 +137,11 @@ void StackClockSource::begin_wait(ClockWait which, Duration asked) {
   sleep.asked = asked;
 }
 
+void StackClockSource::cut_short(ClockWait which) {
+  Sleep& sleep = sleeps_[static_cast<size_t>(which)];
+  if (sleep.began) sleep.asked = std::min(sleep.asked, monotonic() - *sleep.began);
+}
+
 Time StackClockSource::end_wait(ClockWait which, bool traced) {
   const Duration now = monotonic();
   Sleep& sleep = sleeps_[static_cast<size_t>(which)];

@@ -58,6 +58,8 @@ class StackClockSource {
 
   // This thread is about to leave the lock, and to wait for at most so long.
   void begin_wait(ClockWait which, Duration asked);
+  // Another thread has ended its wait: what follows, till it runs, is no longer what it asked for.
+  void cut_short(ClockWait which);
   // It came back, and took the lock again: call this instead of lock(). `traced`: what tracer_attached() said just now.
   Time end_wait(ClockWait which, bool traced);
   bool traced() const { return traced_; }

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <thread>
 
+#include "stack/runtime/signals.h"
 #include "tests/api/worlds.h"
 
 namespace limpid::api {
@@ -402,6 +403,26 @@ TEST(StackClock, ASliceThatLastsTooLongWithoutAStopIsTime) {
   EXPECT_GE(ended - began, 60ms);
   EXPECT_EQ(clock.report().freezes, 0u);
   EXPECT_EQ(clock.report().stalls, 1u);
+}
+
+// The I/O thread may sleep for as long as another leads. It is woken when that one leaves; a stop that comes before it
+// runs is noticed by whoever takes the lock first.
+TEST(StackClock, AStopRightBehindTheEndOfALongWaitIsNoticed) {
+  watch_continue_signals();
+  StackClockSource clock;
+  const Duration queued = ThreadUse::of_this_thread().run_queue;
+  const Time began = clock.lock();
+  clock.unlock();
+  clock.begin_wait(ClockWait::watch, std::chrono::hours(1));
+  clock.lock();
+  clock.cut_short(ClockWait::watch);
+  clock.unlock();
+  usleep(60'000);
+  raise(SIGCONT);
+  const Time after = clock.lock();
+  clock.unlock();
+  EXPECT_LT(after - began, 40ms + (ThreadUse::of_this_thread().run_queue - queued));
+  EXPECT_EQ(clock.report().freezes, 1u);
 }
 
 TEST(StackClock, WithATracerTheSameGapsAreDropped) {
