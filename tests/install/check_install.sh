@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the build into an empty folder, builds a small C program against it both ways, and runs it.
-#   check_install.sh BUILD_FOLDER CMAKE C_COMPILER
+#   check_install.sh BUILD_FOLDER CMAKE C_COMPILER GENERATOR
 set -euo pipefail
-build=$1 cmake=$2 cc=$3
+build=$1 cmake=$2 cc=$3 generator=$4
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 "$cmake" --install "$build" --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; exit 1; }
 
 echo "find_package(limpid):"
-"$cmake" -S "$here/consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1 &&
+"$cmake" -G "$generator" -S "$here/consumer" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1 &&
   "$cmake" --build "$work/cmake" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 [ "$(timeout 20 "$work/cmake/consumer")" = hello ]
 
