@@ -57,7 +57,8 @@ uint32_t Congestion::initial_window() const {
 }
 
 // RFC 5681 §3.1, last paragraph but one: a smaller segment size must not turn the window into a burst of small
-// segments.
+// segments. A larger one raises the least that a window may be: two segments behind a loss (§3.1 eq. 4), one to send at
+// all.
 void Congestion::set_mss(uint32_t mss) {
   if (mss == w_.mss) return;
   const uint32_t before = std::exchange(w_.mss, mss);
@@ -67,6 +68,7 @@ void Congestion::set_mss(uint32_t mss) {
   }
   if (mss > before) {
     w_.cwnd = std::max(w_.cwnd, mss);
+    w_.ssthresh = std::max(w_.ssthresh, 2 * mss);
     return;
   }
   const auto scaled = [&](uint32_t bytes) {
@@ -130,7 +132,7 @@ void Congestion::on_recovered(uint32_t in_flight, bool by_sack) {
   if (auto* model = std::get_if<Bbr>(&algorithm_)) return model->on_recovered(w_);
   if (!episode_) return;
   const uint32_t aim = episode_->prr.ssthresh();  // 0 after a timeout: nothing came down proportionally
-  w_.cwnd = aim > 0 ? std::min(w_.ssthresh, aim) : w_.ssthresh;
+  w_.cwnd = aim > 0 ? std::clamp(aim, w_.mss, w_.ssthresh) : w_.ssthresh;
   if (!by_sack || episode_->prr.delivered() == 0) w_.cwnd = std::min(w_.cwnd, std::max(in_flight, w_.mss) + w_.mss);
   // The ACK that ended it is still to count, and begins no round trip: see on_ack().
   episode_->repairing = by_sack && !w_.in_slow_start();

@@ -223,6 +223,21 @@ TEST(Congestion, ASmallerSegmentLeavesTheNumberOfSegments) {
   EXPECT_EQ(fresh.ssthresh(), 5110u);
 }
 
+// The loss was of small segments, and the path takes large ones again before it is repaired. A window of less than one
+// would never send.
+TEST(Congestion, ALargerSegmentRaisesTheLeastThatTheWindowComesBackTo) {
+  for (const LossKind kind : {LossKind::timeout, LossKind::fast}) {
+    Congestion c(TcpConfig{}, CongestionChoice::reno, 1000);
+    c.set_mss(500);
+    c.on_loss({.kind = kind, .flight_size = 1000});
+    EXPECT_EQ(c.ssthresh(), 1000u);
+    c.set_mss(3000);
+    EXPECT_EQ(c.ssthresh(), 6000u);
+    c.on_recovered(0);
+    EXPECT_GE(c.cwnd(), 3000u);
+  }
+}
+
 TEST(Congestion, AnotherAlgorithmTakesTheWindowAsItIs) {
   Reno1000 r = in_avoidance();
   r.c.choose(CongestionChoice::cubic);
