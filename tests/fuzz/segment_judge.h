@@ -293,7 +293,10 @@ inline void SegmentJudge::check_acknowledgment(Flow& flow, const TcpHeader& tcp)
   const bool scaled = flow.scales && flow.peer_scales && !tcp.has(tcp_flag::syn);
   const uint8_t shift = scaled ? flow.shift_out : uint8_t{0};
   const uint32_t edge = ack + (uint32_t{tcp.window} << shift);
-  if (flow.acked && !flow.unclear && before(edge + (1U << shift) - 1, flow.edge_out)) fail("the window moves back");
+  // A SYN,ACK that is sent again has no scale to tell a window that an ACK in between has told.
+  const bool cannot_tell = tcp.has(tcp_flag::syn) && tcp.window == UINT16_MAX;
+  if (flow.acked && !flow.unclear && !cannot_tell && before(edge + (1U << shift) - 1, flow.edge_out))
+    fail("the window moves back");
   flow.acked = true;
   flow.ack_out = ack;
   flow.edge_out = edge;
