@@ -172,6 +172,25 @@ Result<size_t> Stack::tcp_receive(SocketId connection, MutableByteSpan into, Tcp
   flush(now);
   return got;
 }
+Result<size_t> Stack::tcp_reserve(SocketId connection, size_t most, SendRoom& room, Time now) {
+  return parts_->tcp.reserve(connection, most, room, now);
+}
+Result<void> Stack::tcp_commit(SocketId connection, SendRoom& room, size_t length, TcpSendFlags flags, Time now) {
+  const auto sent = parts_->tcp.commit(connection, room, length, flags, now);
+  flush(now);
+  return sent;
+}
+void Stack::tcp_give_back(SocketId connection, SendRoom& room, Time now) {
+  parts_->tcp.give_back(connection, room, now);
+  flush(now);
+}
+Result<size_t> Stack::tcp_borrow(SocketId connection, size_t most, LentText& into, Time now) {
+  return parts_->tcp.borrow(connection, most, into, now);
+}
+void Stack::tcp_give_back(SocketId connection, LentText& text, Time now) {
+  parts_->tcp.give_back(connection, text, now);
+  flush(now);
+}
 size_t Stack::tcp_readable_bytes(SocketId connection) const {
   const Connection* c = parts_->tcp.find(connection);
   return c == nullptr ? 0 : c->receiver().readable();

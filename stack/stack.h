@@ -28,6 +28,7 @@
 #include "stack/base/time.h"
 #include "stack/base/trace.h"
 #include "stack/buffer/frame.h"
+#include "stack/buffer/loan.h"
 #include "stack/config.h"
 #include "stack/net/ip_layer.h"
 #include "stack/socket_id.h"
@@ -97,6 +98,17 @@ class Stack {
   Result<size_t> tcp_send(SocketId connection, ByteSpan bytes, TcpSendFlags flags, Time now);
   // RECEIVE: copies what is there; 0 means end of stream; would_block when nothing is there yet.
   Result<size_t> tcp_receive(SocketId connection, MutableByteSpan into, TcpReceiveFlags flags, Time now);
+  // SEND without a copy. The user writes into `room`, which takes its part of the send buffer meanwhile, without the
+  // stack's lock; it is as long as there is room, at most `most` bytes. tcp_commit() sends the first `length` bytes of
+  // it, all of them, and they must not be written any more; what is left over, or given back, is room again. Errors as
+  // those of tcp_send(), and whatever they are the room has gone. It may outlive its connection.
+  Result<size_t> tcp_reserve(SocketId connection, size_t most, SendRoom& room, Time now);
+  Result<void> tcp_commit(SocketId connection, SendRoom& room, size_t length, TcpSendFlags flags, Time now);
+  void tcp_give_back(SocketId connection, SendRoom& room, Time now);
+  // RECEIVE without a copy: as tcp_receive(), but `into` tells where the text lies. It takes its part of the receive
+  // buffer, and the window does not open over it, until it is given back. It may outlive its connection.
+  Result<size_t> tcp_borrow(SocketId connection, size_t most, LentText& into, Time now);
+  void tcp_give_back(SocketId connection, LentText& text, Time now);
   size_t tcp_readable_bytes(SocketId connection) const;  // FIONREAD
   size_t tcp_unsent_bytes(SocketId connection) const;    // SIOCOUTQNSD; in status: unacknowledged too (SIOCOUTQ)
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace limpid {
 namespace {
@@ -20,6 +21,16 @@ void ByteQueue::append(ByteSpan bytes, ChunkPool& pool) {
     end_ += n;
     bytes = bytes.subspan(n);
   }
+}
+
+void ByteQueue::adopt(ChunkPool::Memory chunk, size_t length, ChunkPool& pool) {
+  if (length < ChunkPool::kChunk / 4) return append({chunk.get(), length}, pool);
+  chunks_.push_back({.first = end_,
+                     .used = static_cast<uint32_t>(length),
+                     .capacity = static_cast<uint32_t>(ChunkPool::kChunk),
+                     .bytes = std::move(chunk)});
+  end_ += length;
+  memory_ += ChunkPool::kChunk;
 }
 
 void ByteQueue::add_chunk(size_t wanted, ChunkPool& pool) {

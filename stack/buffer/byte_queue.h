@@ -4,9 +4,9 @@
 //        | acknowledged next   sent   |   not sent yet  |
 //   [ chunk ][ chunk ][ chunk ][ chunk                  | room ]
 //
-// User bytes are copied in once; segments, sent for the first or the fifth time, are slices of the chunks. A chunk
-// does not move and does not change until all of it is acknowledged. Small writes share a chunk; an empty queue owns no
-// memory.
+// User bytes are copied in once, or written by the user into a chunk that the queue then takes; segments, sent for the
+// first or the fifth time, are slices of the chunks. A chunk does not move and does not change until all of it is
+// acknowledged. Small writes share a chunk; an empty queue owns no memory.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,9 @@ class ByteQueue {
   size_t memory() const { return memory_; }  // bytes of chunks
 
   void append(ByteSpan bytes, ChunkPool& pool);  // the pool outlives the queue
+  // Takes a chunk of the pool whose first `length` bytes the user has written. A few are copied behind what is there
+  // instead, so that they do not keep a whole chunk.
+  void adopt(ChunkPool::Memory chunk, size_t length, ChunkPool& pool);
   // Releases everything before `position` (acknowledged); begin() <= position <= end().
   void consume_to(uint64_t position);
   void clear();

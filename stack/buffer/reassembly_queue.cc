@@ -205,6 +205,27 @@ size_t ReassemblyQueue::consume(size_t bytes) {
   return bytes;
 }
 
+size_t ReassemblyQueue::lend(size_t bytes, size_t most_pieces, std::vector<Piece>& into) {
+  size_t lent = 0;
+  while (lent < bytes && into.size() < most_pieces && !in_order_.empty()) {
+    Piece& front = in_order_.front();
+    const auto n = static_cast<uint32_t>(std::min<size_t>(bytes - lent, front.text.length));
+    lent += n;
+    if (n == front.text.length) {
+      into.push_back(std::move(front));
+      in_order_.pop_front();
+      continue;
+    }
+    Piece part{.text = part_of(front.text, n), .copied = front.copied};
+    charge_for(part);
+    into.push_back(std::move(part));
+    front.text.drop_front(n);
+  }
+  read_position_ += lent;
+  if (in_order_.empty() && held_.empty()) release_copies();
+  return lent;
+}
+
 void ReassemblyQueue::drop_out_of_order() {
   for (auto& [position, piece] : held_) release(piece);
   held_.clear();

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "stack/base/ring.h"
 #include "stack/buffer/slice.h"
@@ -60,6 +61,16 @@ class ReassemblyQueue {
   size_t peek(MutableByteSpan into) const;
   size_t discard(size_t bytes);  // consumes without copying (MSG_TRUNC, a skipped urgent byte)
 
+  // What waits here, and what a reader has on loan: it lies where it came, and is charged until it is given back.
+  struct Piece {
+    Slice text;
+    bool copied = false;  // lies in a frame of ours, made by settle()
+  };
+  // Consumes at most so many readable bytes, in at most so many pieces, but leaves them where they are: `into` holds
+  // them. How many they are.
+  size_t lend(size_t bytes, size_t most_pieces, std::vector<Piece>& into);
+  void give_back(Piece& piece) { release(piece); }  // of this queue; that of one that is gone is just dropped
+
   void drop_out_of_order();  // under memory pressure; the peer still has them
   void clear();
 
@@ -67,11 +78,6 @@ class ReassemblyQueue {
   std::optional<Range> range_after(uint64_t position) const;  // held beyond next(), that ends after position
 
  private:
-  struct Piece {
-    Slice text;
-    bool copied = false;  // lies in a frame of ours, made by settle()
-  };
-
   static bool continues(const Piece& before, const Piece& piece);
   uint64_t known_until(uint64_t position) const;
   uint64_t next_range_after(uint64_t position) const;

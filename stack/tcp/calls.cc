@@ -122,6 +122,37 @@ Result<size_t> Tcp::receive_bytes(SocketId id, MutableByteSpan into, TcpReceiveF
   return c->receive(into, flags, now);
 }
 
+Result<size_t> Tcp::reserve(SocketId id, size_t most, SendRoom& room, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  return c->reserve(most, room, now);
+}
+
+Result<void> Tcp::commit(SocketId id, SendRoom& room, size_t length, TcpSendFlags flags, Time now) {
+  Connection* c = find(id);
+  if (c != nullptr) return c->commit(room, length, flags, now);
+  room = {};
+  return std::unexpected(Error::stale_handle);
+}
+
+void Tcp::give_back(SocketId id, SendRoom& room, Time now) {
+  Connection* c = find(id);
+  if (c != nullptr) return c->give_back(room, now);
+  room = {};
+}
+
+Result<size_t> Tcp::borrow(SocketId id, size_t most, LentText& into, Time now) {
+  Connection* c = find(id);
+  if (c == nullptr) return std::unexpected(Error::stale_handle);
+  return c->borrow(most, into, now);
+}
+
+void Tcp::give_back(SocketId id, LentText& text, Time now) {
+  Connection* c = find(id);
+  if (c != nullptr) return c->give_back(text, now);
+  text = {};
+}
+
 Result<void> Tcp::shutdown_send(SocketId id, Time now) {
   Connection* c = find(id);
   if (c == nullptr) return std::unexpected(Error::stale_handle);

@@ -105,6 +105,12 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   // --- the user ---
   Result<size_t> send(ByteSpan bytes, TcpSendFlags flags, Time now);
   Result<size_t> receive(MutableByteSpan into, TcpReceiveFlags flags, Time now);
+  // SEND and RECEIVE without a copy (in_place.cc).
+  Result<size_t> reserve(size_t most, SendRoom& room, Time now);
+  Result<void> commit(SendRoom& room, size_t length, TcpSendFlags flags, Time now);
+  void give_back(SendRoom& room, Time now);
+  Result<size_t> borrow(size_t most, LentText& into, Time now);
+  void give_back(LentText& text, Time now);
   Result<void> shutdown_send(Time now);
   void shutdown_receive(Time now);
   void close(Time now);  // the user lets go
@@ -360,6 +366,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   size_t chunk_goal() const;
   size_t next_helping();
   void write(ByteSpan bytes, bool begins);
+  void conclude_send(size_t taken, bool whole, TcpSendFlags flags, Time now);
+  Result<size_t> no_text();
+  void tell_window(Time now);
+  size_t reservable() const;
+  void divide(size_t length);
   void note_mss();
 
   TcpEnvironment& env_;
@@ -387,6 +398,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   std::unique_ptr<SendPace> pace_;  // with the first text
   std::unique_ptr<Traffic> traffic_;
   uint32_t send_space_ = 0;  // bytes: what the send buffer has grown to, if the user has set no size
+  uint32_t reserved_ = 0;    // bytes of room that the user writes itself, and has not committed yet
   SeqPos small_end_;         // of the last segment that was not full (Nagle)
 
   uint32_t timestamp_offset_;   // of our clock on the wire

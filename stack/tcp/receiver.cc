@@ -45,10 +45,10 @@ bool Receiver::reach_fin() {
   return true;
 }
 
-// What future windows may promise: the buffer less what waits to be read, and less still when small slices pin far more
-// memory than they carry.
+// What future windows may promise: the buffer less what waits to be read or is lent, and less still when small slices
+// pin far more memory than they carry.
 uint32_t Receiver::room() const {
-  const auto unread = static_cast<uint64_t>(queue_.readable());
+  const auto unread = uint64_t{queue_.readable()} + lent_;
   const uint64_t by_bytes = buffer_ > unread ? buffer_ - unread : 0;
   const uint64_t memory = uint64_t{buffer_} * 2;
   const uint64_t by_memory = memory > queue_.charge() ? memory - queue_.charge() : 0;
@@ -67,7 +67,7 @@ Receiver::Window Receiver::window(bool scaled, uint32_t mss) const {
   // the buffer the loss of a unit is the lesser evil (RFC 7323 §2.4 allows it, and bids us accept the text all the
   // same).
   const uint32_t unit = 1u << shift;
-  const bool may_creep = queue_.readable() + uint64_t{old} + unit <= uint64_t{2} * buffer_;
+  const bool may_creep = queue_.readable() + uint64_t{lent_} + old + unit <= uint64_t{2} * buffer_;
   const uint32_t rounding = fresh == old && may_creep ? unit - 1 : 0;
   const uint32_t wire = std::min((fresh + rounding) >> shift, 65'535u);
   const SeqPos promised_edge = nxt() + (int64_t{wire} << shift);
@@ -97,6 +97,19 @@ size_t Receiver::read(MutableByteSpan into, bool peek) {
   const size_t n = std::min(into.size(), readable());
   const size_t got = peek ? queue_.peek(into.first(n)) : queue_.read(into.first(n));
   return got;
+}
+
+size_t Receiver::lend(size_t most, LentText& into) {
+  skip_urgent_octet();
+  into.length = queue_.lend(std::min(most, readable()), LentText::kMostPieces, into.pieces);
+  lent_ += static_cast<uint32_t>(into.length);
+  return into.length;
+}
+
+void Receiver::give_back(LentText& text) {
+  lent_ -= static_cast<uint32_t>(text.length);
+  for (ReassemblyQueue::Piece& piece : text.pieces) queue_.give_back(piece);
+  text = {};
 }
 
 // An urgent octet out of line is taken out of the stream when the reader comes to it.

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "stack/buffer/reassembly_queue.h"
+#include "stack/buffer/loan.h"
 #include "stack/tcp/segment.h"
 
 namespace limpid {
@@ -56,6 +56,10 @@ class Receiver {
 
   // --- the user ---
   size_t read(MutableByteSpan into, bool peek);
+  // In place: what is lent was read, but takes its part of the buffer until it is given back.
+  size_t lend(size_t most, LentText& into);
+  void give_back(LentText& text);
+  uint32_t lent() const { return lent_; }
   void clear() { queue_.clear(); }
 
   // --- urgent data (RFC 9293 §3.8.5; the pointer as RFC 6093 and Linux read it: one past the urgent octet) ---
@@ -77,6 +81,7 @@ class Receiver {
   std::optional<SeqPos> urgent_at_;  // position of the urgent octet itself
   std::optional<std::byte> urgent_octet_;
   uint32_t buffer_ = 0;
+  uint32_t lent_ = 0;  // bytes
   uint8_t shift_ = 0;
   bool fin_reached_ = false;
   bool urgent_inline_ = false;

@@ -19,14 +19,15 @@ uint64_t Connection::send_charge(size_t bytes) const {
 }
 
 size_t Connection::send_room() const {
-  const uint64_t charge = send_charge(queue_.size());
+  const uint64_t charge = send_charge(queue_.size() + reserved_);
   return charge < send_buffer() ? static_cast<size_t>(send_buffer() - charge) : 0;
 }
 
 // Worth waking a writer for: a third of the send buffer is free, not a byte at a time; and what waits to be sent is
 // below half of the mark for it (both as on Linux).
 bool Connection::has_room() const {
-  return send_charge(queue_.size()) <= send_buffer() / 3 * 2 && unsent() < (unsent_low_water() + 1) / 2;
+  return send_charge(queue_.size() + reserved_) <= send_buffer() / 3 * 2 &&
+         unsent() + reserved_ < (unsent_low_water() + 1) / 2;
 }
 
 // The writer fills its buffer, and the congestion window has room: the buffer is what holds the connection back. Also

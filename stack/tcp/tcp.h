@@ -55,6 +55,11 @@ class Tcp {
   void put_back(SocketId listener, SocketId connection);
   Result<size_t> send(SocketId id, ByteSpan bytes, TcpSendFlags flags, Time now);
   Result<size_t> receive_bytes(SocketId id, MutableByteSpan into, TcpReceiveFlags flags, Time now);
+  Result<size_t> reserve(SocketId id, size_t most, SendRoom& room, Time now);
+  Result<void> commit(SocketId id, SendRoom& room, size_t length, TcpSendFlags flags, Time now);
+  void give_back(SocketId id, SendRoom& room, Time now);
+  Result<size_t> borrow(SocketId id, size_t most, LentText& into, Time now);
+  void give_back(SocketId id, LentText& text, Time now);
   Result<void> shutdown_send(SocketId id, Time now);
   Result<void> shutdown_receive(SocketId id, Time now);
   void close(SocketId id, Time now);

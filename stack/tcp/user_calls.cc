@@ -18,7 +18,7 @@ size_t Connection::next_helping() {
   const size_t goal = chunk_goal();
   const size_t filled = unsent() > 0 ? traffic().chunks.filled(snd_.nxt, data_end()) : 0;
   if (filled > 0 && filled < goal) return goal - filled;
-  return unsent() >= unsent_low_water() || send_room() == 0 ? 0 : goal;
+  return unsent() + reserved_ >= unsent_low_water() || send_room() == 0 ? 0 : goal;
 }
 
 void Connection::write(ByteSpan bytes, bool begins) {
@@ -52,13 +52,17 @@ Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
     account(now);
     return std::unexpected(Error::would_block);
   }
+  conclude_send(taken, whole, flags, now);
+  return taken;
+}
+
+void Connection::conclude_send(size_t taken, bool whole, TcpSendFlags flags, Time now) {
   more_coming_ = flags.more;
   const bool pushed = !flags.more || !whole || traffic().chunks.push_overdue(data_end(), snd_.max_wnd);
   if (pushed && taken > 0) traffic().chunks.push(data_end());
   if (syn_held() && !flags.gather) release_syn(now);
   if (flags.urgent && taken > 0) snd_.up = data_end();
   output(now);
-  return taken;
 }
 
 // RFC 9293 §3.10.3, RECEIVE: what is there first; then end of stream, if the peer's FIN was reached; then the error.
@@ -74,13 +78,20 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
   const size_t got = rcv_.read(into, flags.peek);
   limits_.receive(receive_limit(), now);
   if (got > 0 && !flags.peek) tune_receive_buffer(now);
-  if (got > 0 || into.empty()) {
-    if (!flags.peek && may_receive(state_) && rcv_.update_due(agreed_.advertised_mss)) {
-      want_ack(Rule::tcp_window_opened);
-      output(now);
-    }
-    return got;
-  }
+  if (got == 0 && !into.empty()) return no_text();
+  if (!flags.peek) tell_window(now);
+  return got;
+}
+
+// The user is done with some of what came: is an update of its own due?
+void Connection::tell_window(Time now) {
+  if (!may_receive(state_) || !rcv_.update_due(agreed_.advertised_mss)) return;
+  want_ack(Rule::tcp_window_opened);
+  output(now);
+}
+
+// What RECEIVE answers when there is nothing to read.
+Result<size_t> Connection::no_text() {
   if (rcv_.fin_reached()) return 0;  // the peer had said all before anything went wrong (as Linux)
   if (error_ != Error::none) return std::unexpected(take_error());
   const bool ended = released() || receive_shut_;
@@ -88,11 +99,12 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
   return std::unexpected(Error::would_block);
 }
 
-// The buffer follows what the user copies in a round trip; the next ACK, or an update of its own, tells the peer.
+// The buffer follows what the user copies, or gives back, in a round trip; the next ACK, or an update of its own, tells
+// the peer.
 void Connection::tune_receive_buffer(Time now) {
   if (!tunes_receive_buffer()) return;
-  widen_receive_buffer(
-      traffic_->tuning.on_copied(rcv_.queue().read_position(), agreed_.advertised_mss, rtt_.min_rtt(), now));
+  widen_receive_buffer(traffic_->tuning.on_copied(rcv_.queue().read_position() - rcv_.lent(), agreed_.advertised_mss,
+                                                  rtt_.min_rtt(), now));
 }
 
 void Connection::widen_receive_buffer(uint32_t wanted) {

@@ -88,7 +88,7 @@ SendLimit Connection::repair_limit() const {
 }
 
 ReceiveLimit Connection::receive_limit() const {
-  if (rcv_.queue().readable() > 0) return ReceiveLimit::app;
+  if (rcv_.queue().readable() > 0 || rcv_.lent() > 0) return ReceiveLimit::app;
   return rcv_.queue().out_of_order_bytes() > 0 ? ReceiveLimit::hole : ReceiveLimit::wait;
 }
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,39 @@ TEST(ByteQueue, AChunkStaysWhereItIsUntilItIsAcknowledged) {
   q.consume_to(1);
   q.gather(1, 4, piece);
   EXPECT_EQ(piece[0].data(), place + 1);
+}
+
+TEST(ByteQueue, TakesAChunkThatTheUserWrote) {
+  ChunkPool pool;
+  ByteQueue q;
+  q.append(as_bytes("abc"), pool);
+  ChunkPool::Memory chunk = pool.take();
+  std::byte* const place = chunk.get();
+  std::memset(place, 'x', ChunkPool::kChunk);
+  q.adopt(std::move(chunk), 20'000, pool);
+  q.append(as_bytes("def"), pool);
+  EXPECT_EQ(q.size(), 20'006u);
+  EXPECT_EQ(gathered(q, 0, 20'006), "abc" + std::string(20'000, 'x') + "def");
+  ByteSpan piece[1];
+  q.gather(3, 20'003, piece);
+  EXPECT_EQ(piece[0].data(), place);
+  EXPECT_EQ(piece[0].size(), 20'003u);  // what comes next uses what is left of it
+  q.consume_to(20'006);
+  EXPECT_EQ(q.memory(), 0u);
+}
+
+TEST(ByteQueue, CopiesAFewBytesOutOfAChunkThatTheUserWrote) {
+  ChunkPool pool;
+  ByteQueue q;
+  for (int i = 0; i < 10; ++i) {
+    ChunkPool::Memory chunk = pool.take();
+    std::memset(chunk.get(), 'a' + i, 100);
+    q.adopt(std::move(chunk), 100, pool);
+  }
+  EXPECT_EQ(pool.kept(), 1u);
+  EXPECT_EQ(q.size(), 1000u);
+  EXPECT_LT(q.memory(), ChunkPool::kChunk);
+  EXPECT_EQ(gathered(q, 95, 10), "aaaaabbbbb");
 }
 
 // A string that knows where it begins in the stream is all that the queue pretends to be.

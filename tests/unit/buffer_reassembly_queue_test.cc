@@ -55,6 +55,54 @@ TEST_F(Reassembly, InOrderTextIsReadableAtOnce) {
   EXPECT_EQ(pool.frames_out(), 0u);
 }
 
+std::string text_of(const std::vector<ReassemblyQueue::Piece>& pieces) {
+  std::string s;
+  for (const auto& piece : pieces)
+    s.append(reinterpret_cast<const char*>(piece.text.bytes().data()), piece.text.bytes().size());
+  return s;
+}
+
+TEST_F(Reassembly, LentTextStaysWhereItIsAndIsChargedUntilItIsGivenBack) {
+  arrive(0, 1000);
+  arrive(1000, 1000);
+  const size_t charged = q.charge();
+  std::vector<ReassemblyQueue::Piece> lent;
+  EXPECT_EQ(q.lend(5000, 16, lent), 2000u);
+  EXPECT_EQ(text_of(lent), letters(0, 2000));
+  EXPECT_EQ(q.readable(), 0u);
+  EXPECT_EQ(q.read_position(), 2000u);
+  EXPECT_EQ(q.charge(), charged);
+  for (auto& piece : lent) q.give_back(piece);
+  EXPECT_EQ(q.charge(), 0u);
+  EXPECT_EQ(pool.frames_out(), 0u);
+}
+
+// A frame of copies is charged once, whoever lets go of it last: the queue or a borrower.
+TEST_F(Reassembly, LentCopiesShareTheirFrameWithWhatComesLater) {
+  arrive(0, 1000);
+  arrive(1000, 10);  // tiny: copied
+  std::vector<ReassemblyQueue::Piece> first, second;
+  EXPECT_EQ(q.lend(1005, 16, first), 1005u);
+  arrive(1010, 10);
+  EXPECT_EQ(q.lend(7, 16, second), 7u);
+  EXPECT_EQ(text_of(first) + text_of(second), letters(0, 1012));
+  EXPECT_EQ(read(), letters(1012, 8));
+  for (auto& piece : first) q.give_back(piece);
+  EXPECT_GT(q.charge(), kSmallFrame);
+  EXPECT_EQ(text_of(second), letters(1005, 7));
+  for (auto& piece : second) q.give_back(piece);
+  EXPECT_EQ(q.charge(), 0u);
+  EXPECT_EQ(pool.frames_out(), 0u);
+}
+
+TEST_F(Reassembly, LendsNoMorePiecesThanAskedFor) {
+  for (uint64_t i = 0; i < 5; ++i) arrive(i * 1000, 1000);
+  std::vector<ReassemblyQueue::Piece> lent;
+  EXPECT_EQ(q.lend(5000, 2, lent), 2000u);
+  EXPECT_EQ(read(10), letters(2000, 10));
+  for (auto& piece : lent) q.give_back(piece);
+}
+
 TEST_F(Reassembly, TextBeyondAGapWaitsForIt) {
   const auto held = arrive(10, 5);
   EXPECT_EQ(held.held, 5u);
