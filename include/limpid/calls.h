@@ -34,6 +34,13 @@ struct SocketCalls {
   ssize_t (*readv)(int fd, const struct iovec* pieces, int count);
   ssize_t (*writev)(int fd, const struct iovec* pieces, int count);
 
+  /* Kernel: sockets there lend nothing, so these copy, by send() and recv(), and a commit on a non-blocking socket may
+   * take less than `length`, as send() does. */
+  ssize_t (*send_reserve)(int fd, struct lp_loan** loan, size_t length, int flags);
+  ssize_t (*send_commit)(struct lp_loan* loan, size_t length, int flags);
+  ssize_t (*recv_borrow)(int fd, struct lp_loan** loan, size_t length, int flags);
+  int (*recv_return)(struct lp_loan* loan);
+
   int (*close)(int fd);
   int (*shutdown)(int fd, int how);
 

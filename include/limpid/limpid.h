@@ -63,6 +63,47 @@ ssize_t lp_write(int fd, const void* data, size_t length);
 ssize_t lp_readv(int fd, const struct iovec* pieces, int count);
 ssize_t lp_writev(int fd, const struct iovec* pieces, int count);
 
+/* --- sending and receiving in place -----------------------------------------------------------------------------
+ * The application writes what it sends into the stack's own chunks, and reads what was received in the frames that it
+ * came in; no byte is copied. Stream sockets only (others, and flags not named here: EOPNOTSUPP). docs/sockets.md has
+ * an example.
+ *
+ * Both calls hand out a loan: `length` bytes in `count` pieces, in the order of the stream. The stack fills it in; the
+ * application reads it, gives it back by the call that belongs to it, and touches neither it nor its bytes afterwards.
+ * Any number of loans may be out, of one socket too, and each may be given back by any thread that has a host; the
+ * bytes of one loan are the business of whoever has it, the stack's lock is not held over them. A loan outlives its
+ * connection and its descriptor: after shutdown, reset and lp_close() the bytes stay where they are until it is given
+ * back. lp_host_destroy() ends the loans of its host. */
+struct lp_loan {
+  const struct iovec* pieces;
+  int count;
+  size_t length;
+};
+
+/* Room for at most `length` bytes, as many as the send buffer has; waits for some as lp_send() does (O_NONBLOCK,
+ * SO_SNDTIMEO, MSG_DONTWAIT: EAGAIN), and fails as lp_send() does, with SIGPIPE unless MSG_NOSIGNAL. Returns how many
+ * bytes, at least 1, or -1 and errno, *loan NULL; EINVAL: length is 0. What is in the room is undefined. It counts
+ * towards SO_SNDBUF and pins whole chunks of 32 KiB until it is committed; a thread that holds all the room itself and
+ * waits for more waits for its timeout. The bytes have no place in the stream yet: others may send meanwhile. A SYN
+ * that waits for text (TCP_FASTOPEN_CONNECT) goes without. */
+ssize_t lp_send_reserve(int fd, struct lp_loan** loan, size_t length, int flags);
+/* Sends the first `length` bytes of a reservation, all of them, behind what was sent until now, and gives back the rest
+ * of the room; 0: gives back all of it, and never fails. Flags: MSG_MORE, MSG_OOB, MSG_NOSIGNAL; and MSG_DONTWAIT,
+ * since it waits for its turn where another thread is within a blocking lp_send(). Returns `length`, or -1 and errno.
+ *   EINVAL (no reservation, or longer than it), EOPNOTSUPP (flags), EAGAIN, EINTR, ECANCELED (while it waited for its
+ *   turn): the loan is still out.
+ *   EPIPE, ECONNRESET and all others of lp_send(), EBADF when the descriptor was closed: the loan has ended. */
+ssize_t lp_send_commit(struct lp_loan* loan, size_t length, int flags);
+
+/* At most `length` bytes of what has arrived, in place (at most IOV_MAX pieces); waits and fails as lp_recv() does
+ * (SO_RCVLOWAT, O_NONBLOCK, SO_RCVTIMEO, MSG_DONTWAIT: EAGAIN). Returns how many; 0 at the end of the stream, *loan
+ * NULL; or -1 and errno; EINVAL: length is 0. They have been read then: the next call goes on behind them, and
+ * lp_close() does not reset the connection for their sake. But they count towards SO_RCVBUF, and the window does not
+ * open over them, until they are returned. They are not to be written to. */
+ssize_t lp_recv_borrow(int fd, struct lp_loan** loan, size_t length, int flags);
+/* In any order; tells the peer when the window has opened. 0, or -1 and errno: EINVAL (nothing that was borrowed). */
+int lp_recv_return(struct lp_loan* loan);
+
 /* --- ending -----------------------------------------------------------------------------------------------------
  * lp_close() also releases other threads that wait in the descriptor (EBADF; ECONNABORTED in accept), where the
  * kernel would leave them waiting. With SO_LINGER and a time it waits until all data and the FIN are acknowledged. */

@@ -23,6 +23,7 @@ class Call {
   Host& host() const { return *host_; }
   Machine& machine() const { return host_->machine(); }
   OpenSocket& socket() const { return *descriptor_.socket; }
+  SocketRef share() const { return descriptor_.socket.share(); }
 
  private:
   Host* host_;

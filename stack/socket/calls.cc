@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "stack/socket/kernel_loans.h"
+
 namespace {
 
 int same_descriptor(int kernel_fd) { return kernel_fd; }
@@ -35,6 +37,10 @@ const SocketCalls lp_limpid_calls = {
     .write = lp_write,
     .readv = lp_readv,
     .writev = lp_writev,
+    .send_reserve = lp_send_reserve,
+    .send_commit = lp_send_commit,
+    .recv_borrow = lp_recv_borrow,
+    .recv_return = lp_recv_return,
     .close = lp_close,
     .shutdown = lp_shutdown,
     .poll = lp_poll,
@@ -77,6 +83,10 @@ const SocketCalls lp_kernel_calls = {
     .write = ::write,
     .readv = ::readv,
     .writev = ::writev,
+    .send_reserve = limpid::kernel_send_reserve,
+    .send_commit = limpid::kernel_send_commit,
+    .recv_borrow = limpid::kernel_recv_borrow,
+    .recv_return = limpid::kernel_recv_return,
     .close = ::close,
     .shutdown = ::shutdown,
     .poll = ::poll,

@@ -32,6 +32,7 @@ Host::Host(World& world, Machine& machine) : world_(world), machine_(machine), o
 Host::~Host() {
   close_all();
   await_threads();
+  end_loans();
   {
     Hold hold(machine_);
     machine_.set_ready_sink(nullptr);
@@ -52,6 +53,15 @@ void Host::await_threads() {
   if (threads_.load(std::memory_order_acquire) == 0) return;
   world_.stop();
   for (int i = 0; i < 5000 && threads_.load(std::memory_order_acquire) != 0; ++i) usleep(1000);
+}
+
+// Their memory is the stack's, and goes with it.
+void Host::end_loans() {
+  Hold hold(machine_);
+  while (!loans_.empty()) {
+    const std::unique_ptr<Loan> loan(&loans_.front());
+    end_loan(hold, *loan);
+  }
 }
 
 void Host::close_all() {

@@ -9,6 +9,7 @@
 
 #include "stack/runtime/world.h"
 #include "stack/socket/descriptor_table.h"
+#include "stack/socket/loan.h"
 
 // What C programs hold a pointer to.
 struct lp_host {
@@ -49,12 +50,14 @@ class Host final : public ::lp_host, private ReadySink {
   void watch(SocketId id, OpenSocket& socket);
   void unwatch(SocketId id);
   int event_fd();
+  IntrusiveList<Loan>& loans() { return loans_; }  // that are out
   // Threads of lp_thread_create that have not ended: they may still call.
   void thread_begins() { threads_.fetch_add(1, std::memory_order_relaxed); }
   void thread_ends() { threads_.fetch_sub(1, std::memory_order_release); }
 
  private:
   void await_threads();
+  void end_loans();
   std::vector<OpenSocket*>& index_of(SocketId::Kind kind);
   void raise(SocketId id, ReadyEvents events) override;
 
@@ -62,6 +65,7 @@ class Host final : public ::lp_host, private ReadySink {
   Machine& machine_;
   DescriptorTable descriptors_;
   std::vector<OpenSocket*> by_id_[4];  // by kind of id, then its index
+  IntrusiveList<Loan> loans_;
   int event_fd_ = -1;
   std::atomic<int> threads_{0};
   int owner_;  // the process that made us: a child has the memory, but not the threads

@@ -10,16 +10,6 @@ namespace limpid {
 
 namespace {
 
-// The peer of the writer is gone. As the kernel does: SIGPIPE in the thread that wrote, and EPIPE.
-ssize_t broken_pipe(Hold& hold, int flags) {
-  if ((flags & MSG_NOSIGNAL) == 0) {
-    hold.release();  // its handler may call us
-    pthread_kill(pthread_self(), SIGPIPE);
-    hold.take();
-  }
-  return fail(EPIPE);
-}
-
 ByteSpan rest_of(const iovec& piece, size_t done) {
   return {static_cast<const std::byte*>(piece.iov_base) + done, piece.iov_len - done};
 }
@@ -59,6 +49,24 @@ int send_pieces(Hold& hold, OpenSocket& socket, std::span<const iovec> pieces, i
 
 }  // namespace
 
+// The peer of the writer is gone. As the kernel does: SIGPIPE in the thread that wrote, and EPIPE.
+ssize_t broken_pipe(Hold& hold, int flags) {
+  if ((flags & MSG_NOSIGNAL) == 0) {
+    hold.release();  // its handler may call us
+    pthread_kill(pthread_self(), SIGPIPE);
+    hold.take();
+  }
+  return fail(EPIPE);
+}
+
+int why_not_send(Hold& hold, OpenSocket& socket) {
+  if (socket.connecting && is_pending(hold.stack(), socket)) return EAGAIN;  // as on Linux: not before the handshake
+  if (socket.has_connection() && !socket.shut_send) return 0;
+  // What ended the connection is told first (as Linux).
+  const Error ended = socket.has_connection() ? hold.stack().tcp_take_error(socket.id) : Error::none;
+  return ended != Error::none ? to_errno(ended) : EPIPE;
+}
+
 ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags, SendTo to) {
   const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
   const size_t total = total_of(pieces);
@@ -73,16 +81,8 @@ ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> piece
     if (error != 0) return sent > 0 ? static_cast<ssize_t>(sent) : fail(error);
   }
   for (;;) {
-    int error = 0;
-    if (socket.connecting && is_pending(hold.stack(), socket)) {
-      error = EAGAIN;  // as on Linux: not before the handshake is through
-    } else if (!socket.has_connection() || socket.shut_send) {
-      // What ended the connection is told first (as Linux).
-      const Error ended = socket.has_connection() ? hold.stack().tcp_take_error(socket.id) : Error::none;
-      error = ended != Error::none ? to_errno(ended) : EPIPE;
-    } else {
-      error = send_pieces(hold, socket, pieces, flags, sent);
-    }
+    int error = why_not_send(hold, socket);
+    if (error == 0) error = send_pieces(hold, socket, pieces, flags, sent);
     if (error == 0 && sent == total) return static_cast<ssize_t>(sent);
     if (error == EAGAIN && may_wait) error = wait_for(host, hold, socket, kWritable, deadline);
     if (error == 0) continue;

@@ -19,6 +19,11 @@ struct SendTo {
 ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags, SendTo to = {});
 ssize_t stream_receive(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags);
 
+// Why a send cannot begin, or 0; EAGAIN: it can wait for it. And what becomes of EPIPE: a signal too, unless `flags`
+// say no.
+int why_not_send(Hold& hold, OpenSocket& socket);
+ssize_t broken_pipe(Hold& hold, int flags);
+
 // What a connect is at, and how it ends. 0 or an errno; `while_pending` if it must not wait for the end.
 bool is_pending(Stack& stack, const OpenSocket& socket);
 int begin_connect(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& remote, SynText text);
