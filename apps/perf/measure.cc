@@ -29,15 +29,31 @@ bool receive_all(Socket& socket, std::span<std::byte> into) {
   return true;
 }
 
+constexpr std::byte kFiller{0x5a};
+constexpr size_t kPoolLink = sizeof(void*);
+
+// As much as there is room for, written in place. A chunk that was sent before holds the filler still, but for the link
+// that its pool keeps at the beginning: so nothing is made anew for each piece here either.
+size_t send_in_place(Socket& socket, size_t most) {
+  Reservation room = socket.reserve(most);
+  for (size_t i = 0; i < room.count(); ++i) {
+    const std::span<std::byte> piece = room[i];
+    const size_t stale = piece.back() == kFiller ? std::min(piece.size(), kPoolLink) : piece.size();
+    std::ranges::fill(piece.first(stale), kFiller);
+  }
+  return room.commit(room.size());
+}
+
 // Sends until the request's time or bytes are up, so many bytes a call as it asks for.
-uint64_t send_bulk(Socket& socket, const Request& request) {
+uint64_t send_bulk(Socket& socket, const Request& request, bool in_place) {
   const size_t size = request.message_size == 0 ? kBulkPiece : request.message_size;
-  const std::vector<std::byte> piece(size, std::byte{0x5a});
+  const std::vector<std::byte> piece(in_place ? 0 : size, kFiller);
   const Nanoseconds end = now(socket.calls()) + std::chrono::milliseconds(request.milliseconds);
   uint64_t sent = 0;
   while (request.bytes == 0 || sent < request.bytes) {
-    const uint64_t left = request.bytes == 0 ? piece.size() : request.bytes - sent;
-    sent += socket.send(std::span(piece).first(static_cast<size_t>(std::min<uint64_t>(left, piece.size()))));
+    const uint64_t left = request.bytes == 0 ? size : request.bytes - sent;
+    const auto most = static_cast<size_t>(std::min<uint64_t>(left, size));
+    sent += in_place ? send_in_place(socket, most) : socket.send(std::span(piece).first(most));
     if (request.milliseconds != 0 && now(socket.calls()) >= end) break;
   }
   return sent;
@@ -48,11 +64,11 @@ struct Received {
   uint64_t in_time = 0;  // within so many milliseconds of the beginning
 };
 
-Received receive_bulk(Socket& socket, uint32_t milliseconds = 0) {
-  std::vector<std::byte> piece(kBulkPiece);
+Received receive_bulk(Socket& socket, bool in_place, uint32_t milliseconds = 0) {
+  std::vector<std::byte> piece(in_place ? 0 : kBulkPiece);
   Received received;
   const Nanoseconds end = now(socket.calls()) + std::chrono::milliseconds(milliseconds);
-  while (const size_t n = socket.receive(piece)) {
+  while (const size_t n = in_place ? socket.borrow(kBulkPiece).size() : socket.receive(piece)) {
     received.all += n;
     if (milliseconds == 0 || now(socket.calls()) <= end) received.in_time = received.all;
   }
@@ -107,7 +123,7 @@ Latency summarize(std::vector<double> microseconds, Nanoseconds elapsed) {
   return latency;
 }
 
-void answer(Socket socket) {
+void answer(Socket socket, bool in_place) {
   std::array<std::byte, kRequestSize> bytes;
   if (!receive_all(socket, bytes)) return;
   const auto request = Request::decode(bytes);
@@ -116,16 +132,16 @@ void answer(Socket socket) {
   switch (request->mode) {
     case Mode::upload: {
       std::array<std::byte, 16> counts;
-      const Received received = receive_bulk(socket, request->milliseconds);
+      const Received received = receive_bulk(socket, in_place, request->milliseconds);
       store_be<uint64_t>(counts, 0, received.all);
       store_be<uint64_t>(counts, 8, received.in_time);
       socket.send(counts);
       return;
     }
     case Mode::download:
-      send_bulk(socket, *request);
+      send_bulk(socket, *request, in_place);
       socket.shutdown_send();
-      receive_bulk(socket);  // until the client closes: so the client has had all
+      receive_bulk(socket, in_place);  // until the client closes: so the client has had all
       return;
     case Mode::ping_pong: {
       std::vector<std::byte> message(request->message_size);
@@ -134,7 +150,7 @@ void answer(Socket socket) {
     }
     case Mode::connections:
       socket.send(std::span(bytes).first(1));
-      receive_bulk(socket);
+      receive_bulk(socket, in_place);
       return;
   }
 }
@@ -146,7 +162,7 @@ Throughput measure_upload(const SocketCalls& calls, const Plan& plan) {
   Throughput upload = on_all_streams(calls, plan, [&] {
     const Request request{.mode = Mode::upload, .milliseconds = to_milliseconds(plan.seconds), .bytes = plan.bytes};
     Socket socket = connect_with(calls, plan, request);
-    const uint64_t sent = send_bulk(socket, request);
+    const uint64_t sent = send_bulk(socket, request, plan.in_place);
     socket.shutdown_send();
     std::array<std::byte, 16> counts;
     if (!receive_all(socket, counts)) throw std::system_error(ECONNRESET, std::generic_category(), "upload");
@@ -163,7 +179,7 @@ Throughput measure_download(const SocketCalls& calls, const Plan& plan) {
   return on_all_streams(calls, plan, [&] {
     const Request request{.mode = Mode::download, .milliseconds = to_milliseconds(plan.seconds), .bytes = plan.bytes};
     Socket socket = connect_with(calls, plan, request);
-    return receive_bulk(socket).all;
+    return receive_bulk(socket, plan.in_place).all;
   });
 }
 
@@ -225,6 +241,8 @@ void prepare(Socket& socket, const Plan& plan) {
     throw std::system_error(errno, std::generic_category(), "congestion control " + name);
 }
 
-void serve(Socket& listener) { serve_with_threads(listener, answer); }
+void serve(Socket& listener, bool in_place) {
+  serve_with_threads(listener, [in_place](Socket socket) { answer(std::move(socket), in_place); });
+}
 
 }  // namespace limpid::apps::perf

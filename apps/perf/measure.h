@@ -19,6 +19,7 @@ struct Plan {
   unsigned streams = 1;
   unsigned warm_up = 100;  // round trips that do not count
   uint32_t buffer = 0;     // SO_SNDBUF and SO_RCVBUF of our end; 0: the system's
+  bool in_place = false;   // bulk bytes are written and read where the stack keeps them
   std::string congestion;  // congestion control of our end, as TCP_CONGESTION names it; empty: the system's
 };
 
@@ -52,6 +53,6 @@ ConnectionRate measure_connections(const SocketCalls& calls, const Plan& plan);
 void prepare(Socket& socket, const Plan& plan);
 
 // The server: one thread a connection, for ever (until the host is stopped).
-[[noreturn]] void serve(Socket& listener);
+[[noreturn]] void serve(Socket& listener, bool in_place);
 
 }  // namespace limpid::apps::perf

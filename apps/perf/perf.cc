@@ -119,6 +119,8 @@ int run_perf(const Arguments& arguments, Context& context) {
       ->check(CLI::Range(1, 1000));
   line->add_option("--congestion", plan.congestion, "congestion control of this end: reno, cubic, bbr");
   line->add_option("--buffer", plan.buffer, "bytes of send and receive buffer (SO_SNDBUF, SO_RCVBUF) of this end");
+  line->add_flag("--zerocopy", plan.in_place,
+                 "bulk bytes of this end are written and read where the stack keeps them (--kernel: copied as ever)");
   line->add_flag("--json", options.json, "the result as JSON");
   if (const auto status = line.parse(arguments)) return *status;
 
@@ -128,7 +130,7 @@ int run_perf(const Arguments& arguments, Context& context) {
     Socket listener = listen_on(*context.calls, {"", options.port});
     prepare(listener, plan);
     fmt::print(context.err, "limpid-perf: a server on port {} ({} sockets)\n", options.port, context.calls->name);
-    serve(listener);
+    serve(listener, plan.in_place);
   }
   if (plan.seconds <= 0 && plan.bytes == 0) throw std::invalid_argument("without a limit of time give --bytes");
   const auto address = SocketAddress::parse(options.server_address, options.port);

@@ -15,6 +15,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstddef>
+#include <limpid/loan.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -167,6 +168,32 @@ class Socket {
     const size_t n =
         checked_size(calls_->recvfrom(fd_, into.data(), into.size(), flags, from.data(), &length), "recvfrom");
     return {n, from};
+  }
+
+  // Without a copy (limpid/loan.hpp): room for at most so many bytes, and bytes that have come.
+  Reservation reserve(size_t most, int flags = 0) {
+    lp_loan* loan = nullptr;
+    checked_size(calls_->send_reserve(fd_, &loan, most, flags | MSG_NOSIGNAL), "send_reserve");
+    return Reservation(*calls_, loan);
+  }
+  std::optional<Reservation> try_reserve(size_t most, int flags = 0) {
+    lp_loan* loan = nullptr;
+    const ssize_t n = calls_->send_reserve(fd_, &loan, most, flags | MSG_NOSIGNAL);
+    if (n < 0 && would_wait()) return {};
+    checked_size(n, "send_reserve");
+    return Reservation(*calls_, loan);
+  }
+  Borrowed borrow(size_t most, int flags = 0) {
+    lp_loan* loan = nullptr;
+    checked_size(calls_->recv_borrow(fd_, &loan, most, flags), "recv_borrow");
+    return Borrowed(*calls_, loan);
+  }
+  std::optional<Borrowed> try_borrow(size_t most, int flags = 0) {
+    lp_loan* loan = nullptr;
+    const ssize_t n = calls_->recv_borrow(fd_, &loan, most, flags);
+    if (n < 0 && would_wait()) return {};
+    checked_size(n, "recv_borrow");
+    return Borrowed(*calls_, loan);
   }
 
   void shutdown_send() { check(calls_->shutdown(fd_, SHUT_WR), "shutdown"); }

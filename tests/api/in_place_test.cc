@@ -205,6 +205,32 @@ TEST_P(InPlace, AfterTheTextComesTheEndAndAfterAResetItsError) {
   });
 }
 
+TEST_P(InPlace, TheCppFaceGivesBackWhatItsOwnerForgets) {
+  run([&] {
+    const auto [client, server] = pair();
+    Socket left(calls, client), right(calls, server);
+    {
+      Reservation room = left.reserve(100);
+      EXPECT_EQ(room.count(), 1u);
+      std::ranges::fill(room[0], std::byte{'x'});
+      Reservation moved = std::move(room);
+      EXPECT_TRUE(room.empty());  // NOLINT(bugprone-use-after-move)
+    }
+    Reservation room = left.reserve(3);
+    std::memcpy(room[0].data(), "abc", 3);
+    EXPECT_THROW(room.commit(4), std::system_error);
+    EXPECT_EQ(room.size(), 3u);  // it is still out
+    EXPECT_EQ(room.commit(3), 3u);
+    EXPECT_TRUE(room.empty());
+    EXPECT_EQ(right.borrow(1)[0][0], std::byte{'a'});
+    EXPECT_EQ(right.borrow(100).size(), 2u);
+    EXPECT_FALSE(right.try_borrow(100, MSG_DONTWAIT));
+    left.shutdown_send();
+    EXPECT_TRUE(right.borrow(100).empty());
+    EXPECT_THROW((void)left.reserve(1).commit(1), std::system_error);
+  });
+}
+
 TEST_P(InPlace, AReaderIsWokenByACommit) {
   run([&] {
     const auto [client, server] = pair();
