@@ -16,7 +16,6 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr size_t kPiece = 64 * 1024;            // of content read at a time
 constexpr uint64_t kRequestBodyLimit = 65'536;  // no method of ours has a use for one
 constexpr uint32_t kRequestHeaderLimit = 16 * 1024;
 
@@ -146,32 +145,30 @@ void Conversation::begin_response(int status, const std::string& headers, bool k
   finished_ = !keep_alive;
 }
 
-// Reads the next piece of the content behind what is still to be sent.
-void Conversation::refill() {
-  const size_t length = static_cast<size_t>(std::min<uint64_t>(rest_.length, kPiece));
-  output_.resize(length);
-  output_begin_ = 0;
-  if (!content_->read(rest_.first, output_)) {  // the file shrank: only an early end tells the client
-    output_.clear();
-    content_.reset();
-    finished_ = true;
-    return;
-  }
-  rest_ = {rest_.first + length, rest_.length - length};
-  if (rest_.length == 0) content_.reset();
-}
-
-std::span<const std::byte> Conversation::output() {
-  if (output_begin_ == output_.size() && content_ != nullptr) refill();
-  return std::span(output_).subspan(output_begin_);
-}
-
 void Conversation::sent(size_t n) {
   output_begin_ += n;
-  if (output_begin_ < output_.size() || content_ != nullptr) return;
+  if (output_begin_ == output_.size()) go_on();
+}
+
+bool Conversation::read_content(uint64_t offset, std::span<std::byte> into) {
+  if (content_->read(rest_.first + offset, into)) return true;
+  content_.reset();  // the file shrank: only an early end tells the client
+  finished_ = true;
+  return false;
+}
+
+void Conversation::content_sent(uint64_t n) {
+  rest_ = {rest_.first + n, rest_.length - n};
+  if (rest_.length > 0) return;
+  content_.reset();
+  go_on();
+}
+
+// The head was sent, or the content.
+void Conversation::go_on() {
   output_ = {};  // an idle connection keeps no buffer
   output_begin_ = 0;
-  if (!finished_ && !input_.empty()) answer_next();
+  if (content_ == nullptr && !finished_ && !input_.empty()) answer_next();
 }
 
 }  // namespace limpid::apps

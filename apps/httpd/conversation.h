@@ -19,14 +19,20 @@ class Conversation {
 
   void received(std::span<const std::byte> bytes);
 
-  // What is to be sent now; empty: nothing. sent() says how much of it went.
-  std::span<const std::byte> output();
+  // What is to be sent now: the head of a response, or all of a short one; empty: nothing. sent() says how much of it
+  // went.
+  std::span<const std::byte> output() const { return std::span(output_).subspan(output_begin_); }
   void sent(size_t n);
+  // Behind it: so many bytes of content, which the caller reads in order to wherever it sends them from. False: there
+  // are no more, against what the head promised, and the connection is to be closed.
+  uint64_t content_left() const { return content_ == nullptr ? 0 : rest_.length; }
+  bool read_content(uint64_t offset, std::span<std::byte> into);
+  void content_sent(uint64_t n);
 
   // All answered: more requests may be read.
-  bool wants_input() const { return output_begin_ == output_.size() && content_ == nullptr && !finished_; }
-  // Everything was said, and the connection is to be closed once output() is empty.
-  bool finished() const { return finished_ && output_begin_ == output_.size() && content_ == nullptr; }
+  bool wants_input() const { return output().empty() && content_ == nullptr && !finished_; }
+  // Everything was said, and the connection is to be closed.
+  bool finished() const { return finished_ && output().empty() && content_ == nullptr; }
 
  private:
   struct Range {
@@ -40,14 +46,14 @@ class Conversation {
   void answer_found(Found found, const std::string& range, bool head, bool keep_alive);
   void answer_with_status(int status, const std::string& more_headers, bool head, bool keep_alive);
   void begin_response(int status, const std::string& headers, bool keep_alive);
-  void refill();
+  void go_on();
 
   const Site* site_;
   std::string input_;  // of requests that are not answered yet
   std::vector<std::byte> output_;
   size_t output_begin_ = 0;           // of what is not sent yet
-  std::unique_ptr<Content> content_;  // of the present response, while some of it is not in output_ yet
-  Range rest_;                        // of it
+  std::unique_ptr<Content> content_;  // of the present response, until all of it is sent
+  Range rest_;                        // of it: what is not sent yet
   bool finished_ = false;
 };
 

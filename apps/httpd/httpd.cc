@@ -2,6 +2,7 @@
 // through one port: in one poll loop, or with --threads by one thread each.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <limpid/socket.hpp>
 #include <map>
@@ -25,6 +26,20 @@ struct Options {
   int fast_open = 0;
 };
 
+constexpr uint64_t kPiece = uint64_t{64} * 1024;  // of content read at a time
+
+uint64_t next_piece(const Conversation& conversation) { return std::min(conversation.content_left(), kPiece); }
+
+// Reads content straight into what the socket sends from. False: there is no more of it.
+bool read_into(const Reservation& room, Conversation& conversation) {
+  uint64_t offset = 0;
+  for (size_t i = 0; i < room.count(); ++i) {
+    if (!conversation.read_content(offset, room[i])) return false;
+    offset += room[i].size();
+  }
+  return true;
+}
+
 // --- one thread a connection: the conversation as it reads ---------------------------------------------------------
 
 void converse(Socket socket, const Site& site, const Options& options) {
@@ -38,8 +53,10 @@ void converse(Socket socket, const Site& site, const Options& options) {
       if (n == 0) return;
       conversation.received(std::span(buffer).first(n));
     }
-    for (auto out = conversation.output(); !out.empty(); out = conversation.output())
-      conversation.sent(socket.send(out));
+    while (!conversation.output().empty()) conversation.sent(socket.send(conversation.output()));
+    if (conversation.content_left() == 0) continue;
+    Reservation room = socket.reserve(next_piece(conversation));
+    if (read_into(room, conversation)) conversation.content_sent(room.commit(room.size()));
   }
   // Closing over unread bytes would reset the connection, and the reset could overtake our answer at the client: so
   // first the FIN, then the wait for the client's.
@@ -57,6 +74,7 @@ struct Client {
 
   short wanted() const { return conversation.wants_input() || farewell ? POLLIN : POLLOUT; }
 
+  bool send_content();
   // Sends until the socket takes no more, reads when all is answered. False when the connection is to be closed.
   bool serve() {
     for (;;) {
@@ -65,6 +83,10 @@ struct Client {
         const auto n = socket.try_send(out);
         if (!n) return true;
         conversation.sent(*n);
+        continue;
+      }
+      if (conversation.content_left() > 0) {
+        if (!send_content()) return true;
         continue;
       }
       if (conversation.finished() && !farewell) {
@@ -79,6 +101,16 @@ struct Client {
     }
   }
 };
+
+// False when the socket takes no more now.
+bool Client::send_content() {
+  auto room = socket.try_reserve(next_piece(conversation));
+  if (!room) return false;
+  if (!read_into(*room, conversation)) return true;
+  const auto n = room->try_commit(room->size());
+  if (n) conversation.content_sent(*n);
+  return n.has_value();
+}
 
 class Loop {
  public:
