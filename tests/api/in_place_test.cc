@@ -85,7 +85,7 @@ TEST_P(InPlace, BytesArriveAsTheyWereWritten) {
   run([&] {
     const auto [client, server] = pair();
     constexpr size_t kAll = 3'000'000;
-    auto writer = thread([&, client = client] {
+    auto writer = thread([&] {
       size_t step = 1;
       for (size_t sent = 0; sent < kAll; step = step * 7 % 200'003) {
         const ssize_t n = put(calls, client, std::min(step, kAll - sent), sent);
@@ -234,7 +234,7 @@ TEST_P(InPlace, TheCppFaceGivesBackWhatItsOwnerForgets) {
 TEST_P(InPlace, AReaderIsWokenByACommit) {
   run([&] {
     const auto [client, server] = pair();
-    auto reader = thread([&, server = server] { EXPECT_EQ(take(calls, server), "abcde"); });
+    auto reader = thread([&] { EXPECT_EQ(take(calls, server), "abcde"); });
     pause(std::chrono::milliseconds(20));
     EXPECT_EQ(put(calls, client, 5), 5);
     reader.join();
@@ -257,7 +257,7 @@ TEST_P(Loans, AWriterWaitsUntilReservedRoomIsGivenBack) {
     EXPECT_EQ(calls.send_reserve(client, &none, 1, 0), -1);
     EXPECT_EQ(errno, EAGAIN);
     set_timeout(client, SO_SNDTIMEO, std::chrono::milliseconds(0));
-    auto writer = thread([&, client = client] { EXPECT_EQ(put(calls, client, 3), 3); });
+    auto writer = thread([&] { EXPECT_EQ(put(calls, client, 3), 3); });
     pause(std::chrono::milliseconds(20));
     for (lp_loan* room : rooms) EXPECT_EQ(calls.send_commit(room, 0, 0), 0);
     EXPECT_EQ(take(calls, server), "abc");
@@ -274,7 +274,7 @@ TEST_P(Loans, CommittedBytesStayTogetherAndWaitForAWriterThatIsInTheMiddle) {
     lp_loan* const room = reserve(client, 3);
     std::memcpy(room->pieces[0].iov_base, "abc", 3);
     const std::string block(400'000, '.');
-    auto writer = thread([&, client = client] { EXPECT_EQ(send(client, block), static_cast<ssize_t>(block.size())); });
+    auto writer = thread([&] { EXPECT_EQ(send(client, block), static_cast<ssize_t>(block.size())); });
     while (poll(client, POLLOUT) != 0) pause(std::chrono::milliseconds(1));
     EXPECT_EQ(calls.send_commit(room, 3, MSG_DONTWAIT), -1);
     EXPECT_EQ(errno, EAGAIN);
@@ -352,7 +352,7 @@ TEST_P(Loans, ASenderIsHeldBackUntilBorrowedBytesAreReturned) {
     set_nonblocking(client);
     size_t sent = 0;
     const std::string block(4096, '.');
-    const auto send_all = [&, client = client] {
+    const auto send_all = [&] {
       for (int quiet = 0; quiet < 3;) {
         const ssize_t n = send(client, block);
         if (n > 0) sent += static_cast<size_t>(n);
@@ -407,7 +407,7 @@ TEST_P(Loans, OfManyThreadsOnOneSocketDoNotMix) {
     {
       std::vector<std::unique_ptr<Thread>> writers;
       for (size_t who = 0; who < kThreads; ++who)
-        writers.push_back(std::make_unique<Thread>(calls, [&, who, client = client] {
+        writers.push_back(std::make_unique<Thread>(calls, [&, who] {
           for (size_t record = 0; record < kRecords; ++record) {
             const size_t wanted = length_of(who, record);
             lp_loan* room = nullptr;
