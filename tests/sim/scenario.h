@@ -67,6 +67,7 @@ struct TalkerPlan {
   uint64_t abort_after = 0;      // bytes written and read
   bool peeks = false;            // looks at bytes before it takes them
   bool changes_options = false;  // buffers and Nagle, in the middle
+  bool in_place = false;         // writes and reads without a copy, and holds what it borrows for a while
   std::vector<CallPlan> calls;   // by `at`
   TcpOptions options{};
 };

@@ -1,5 +1,5 @@
-// What the networks of the hash table lack: socket calls in the middle of a conversation, other ways to take leave, an
-// algorithm for each end, and middleboxes.
+// What the networks of the hash table lack: socket calls in the middle of a conversation, other ways to take leave,
+// loans, an algorithm for each end, and middleboxes.
 #include <algorithm>
 
 #include "stack/base/rng.h"
@@ -83,6 +83,9 @@ Scenario draw_scenario(uint64_t seed) {
       if (rng.chance(percent(25))) box = draw_middlebox(rng);
   Rng offloads = rng.split("offloads");
   for (LinkPlan& link : scenario.links) link.config.offloads = offloads.chance(percent(50));
+  Rng in_place = rng.split("in place");
+  for (ConversationPlan& talk : scenario.conversations)
+    for (TalkerPlan* talker : {&talk.client, &talk.server}) talker->in_place = in_place.chance(percent(30));
   for (HostPlan& host : scenario.hosts) host.config.tcp.congestion = draw_congestion(rng);
   // Urgent octets stay in the stream, so that it can be compared.
   for (ListenerPlan& listener : scenario.listeners) listener.options.urgent_inline = true;

@@ -52,16 +52,22 @@ void Talker::adopt(Stack& stack, SocketId id, Time now) {
 }
 
 void Talker::give_up(Time now) {
+  turn_ = now;
   if (phase_ == Phase::connecting || phase_ == Phase::open) stack_->tcp_abort(id_, now);
   leave();
 }
 
 void Talker::leave() {
+  if (stack_ != nullptr) {
+    give_back_all(turn_);
+    stack_->tcp_give_back(id_, room_, turn_);
+  }
   phase_ = Phase::done;
   wake_ = kNever;
 }
 
 void Talker::take_turn(Time now) {
+  turn_ = now;
   awake_ = false;
   wake_ = kNever;
   const ReadyEvents events = std::exchange(events_, ReadyEvents{0});
@@ -141,6 +147,21 @@ size_t Talker::next_write_size() const {
   return next_flags_.urgent ? 1 : std::min<uint64_t>(plan_.write_chunk, plan_.bytes - written_);
 }
 
+Result<size_t> Talker::send_copied(Time now) {
+  buffer_.resize(next_write_size());
+  fill_pattern(out_, written_, buffer_);
+  return stack_->tcp_send(id_, buffer_, next_flags_, now);
+}
+
+Result<size_t> Talker::receive_copied(Time now) {
+  buffer_.resize(plan_.read_chunk);
+  const Result<size_t> got = stack_->tcp_receive(id_, buffer_, {}, now);
+  if (!got) return got;
+  const size_t wrong = first_wrong(in_, received_, ByteSpan(buffer_).first(*got));
+  if (wrong != *got) complain_(fmt::format("{}: byte {} of the stream is wrong", name_, received_ + wrong));
+  return got;
+}
+
 void Talker::write(Time now) {
   while (!all_written() && !sending_shut_) {
     make_calls(now);
@@ -149,17 +170,16 @@ void Talker::write(Time now) {
       wake_ = std::min(wake_, next_write_);
       return;
     }
-    buffer_.resize(next_write_size());
-    fill_pattern(out_, written_, buffer_);
-    const Result<size_t> taken = stack_->tcp_send(id_, buffer_, next_flags_, now);
+    const Result<size_t> taken = plan_.in_place ? send_in_place(now) : send_copied(now);
     if (!taken) {
       if (taken.error() != Error::would_block) return fail(taken.error(), "send", now);
       return check_readiness(kWritable, "send");
     }
-    next_flags_ = {};
-    if (*taken == 0 || *taken > buffer_.size()) {
-      return complain_(fmt::format("{}: send of {} bytes took {}", name_, buffer_.size(), *taken));
+    if (room_.length > 0) return;
+    if (*taken == 0 || *taken > plan_.bytes - written_) {
+      return complain_(fmt::format("{}: send of {} bytes took {}", name_, next_write_size(), *taken));
     }
+    next_flags_ = {};
     written_ += *taken;
     next_write_ = now + plan_.write_pause;
   }
@@ -174,8 +194,7 @@ void Talker::read(Time now) {
       return;
     }
     if (plan_.peeks && !peek(now)) return;
-    buffer_.resize(plan_.read_chunk);
-    const Result<size_t> got = stack_->tcp_receive(id_, buffer_, {}, now);
+    const Result<size_t> got = plan_.in_place ? receive_in_place(now) : receive_copied(now);
     if (!got) {
       if (got.error() != Error::would_block) return fail(got.error(), "receive", now);
       return check_readiness(kReadable, "receive");
@@ -185,13 +204,12 @@ void Talker::read(Time now) {
       check_end();
       return;
     }
-    const size_t wrong = first_wrong(in_, received_, ByteSpan(buffer_).first(*got));
-    if (wrong != *got) complain_(fmt::format("{}: byte {} of the stream is wrong", name_, received_ + wrong));
     received_ += *got;
     if (peer_->plan_.bytes < received_)
       complain_(fmt::format("{}: received {} bytes, more than were sent", name_, received_));
     next_read_ = now + plan_.read_pause;
   }
+  give_back_all(now);
 }
 
 // What is looked at is what comes next, and it stays there.

@@ -73,6 +73,12 @@ class Talker {
   bool stopped_reading() const { return plan_.farewell == Farewell::close_unread && received_ >= plan_.abort_after; }
   void write(Time now);
   void read(Time now);
+  Result<size_t> send_copied(Time now);
+  Result<size_t> receive_copied(Time now);
+  Result<size_t> send_in_place(Time now);  // 0: reserved, but not committed yet
+  Result<size_t> receive_in_place(Time now);
+  void give_back(size_t which, Time now);
+  void give_back_all(Time now);
   bool peek(Time now);  // false: the connection has failed
   void take_leave(Time now);
   void fail(Error error, const char* where, Time now);
@@ -108,6 +114,13 @@ class Talker {
   uint32_t turns_ = 0;
   std::vector<std::byte> buffer_;
   std::vector<std::byte> peeked_;
+  struct Lent {
+    uint64_t from;  // the first byte's place in the stream
+    LentText text;
+  };
+  std::vector<Lent> lent_;
+  SendRoom room_;
+  Time turn_{};  // when the last one was taken
 };
 
 }  // namespace limpid::sim
