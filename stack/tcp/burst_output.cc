@@ -12,8 +12,8 @@ namespace limpid {
 bool Connection::may_go_uncut() const { return path_.offloads && snd_.up <= snd_.nxt && !ecn_.tells_reduction(); }
 
 void Connection::take_whole_burst(SegmentPlan& plan) const {
-  constexpr uint32_t kMostText = 65'535 - 120;  // the largest datagram, less the largest headers
-  if (plan.length < mss_) return;
+  constexpr uint32_t kMostText = 65'535 - 120;             // the largest datagram, less the largest headers
+  if (plan.length < mss_ || mss_ > kMostText / 2) return;  // a piece of one segment is none
   const auto left = static_cast<uint32_t>(std::max<int64_t>(plan.burst.end - plan.seq, mss_));
   plan.segments = std::min(left, kMostText) / mss_;
   plan.length = plan.segments * mss_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "stack/base/checksum.h"
 #include "stack/wire/super_segment.h"
@@ -37,6 +38,7 @@ class WireWatch::Tap final : public Device {
         mtu_(inner.capabilities().mtu) {}
 
   Transmit transmit(const TxFrame& frame, Time now) override {
+    if (endless(now)) return Transmit::refused;
     const Transmit result = inner_.transmit(frame, now);
     if (result == Transmit::refused) return result;
     if (frame.offload.checksum_open) {  // judged by the packets that it stands for
@@ -60,6 +62,14 @@ class WireWatch::Tap final : public Device {
   Capabilities capabilities() const override { return inner_.capabilities(); }
 
  private:
+  // Time stands still while a stack sends; more than any window holds is a loop, and this its only way out.
+  bool endless(Time now) {
+    constexpr uint32_t kMostAtOnce = 200'000;
+    if (std::exchange(now_, now) != now) at_once_ = 0;
+    if (++at_once_ <= kMostAtOnce) return false;
+    watch_.complain_(fmt::format("host {} sends without end", host_));
+    return true;
+  }
   void judge(ByteSpan head, std::span<const ByteSpan> body) {
     bytes_.assign(head.begin(), head.end());
     for (ByteSpan piece : body) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
@@ -77,6 +87,8 @@ class WireWatch::Tap final : public Device {
   bool ethernet_;
   uint32_t mtu_;
   std::vector<std::byte> bytes_;
+  Time now_{};
+  uint32_t at_once_ = 0;  // frames sent at that time
 };
 
 WireWatch::WireWatch(Complain complain) : complain_(std::move(complain)) {}

@@ -26,6 +26,17 @@ TEST(TcpOffload, ABurstGoesInOnePieceAndArrivesAsItsPackets) {
   EXPECT_EQ(t.status(id).segments_out, 10U);
 }
 
+// The largest MTU leaves no room for two segments in one piece.
+TEST(TcpOffload, ASegmentAsLargeAsAPieceGoesByItself) {
+  TcpDialogue t({}, 65'535, 1, true);
+  const SocketId id = t.establish_passively({}, "win 65535 mss 65495 wscale 8");
+  t.send(id, 70'000);
+  t.expect(". 1:65496(65495) ack 1");
+  t.peer(". 1:1(0) ack 65496 win 65535");
+  t.expect("P. 65496:70001(4505) ack 1");
+  t.expect_nothing();
+}
+
 // The same conversation, with loss, over a link with and one without: packet by packet the same.
 TEST(TcpOffload, ThePeerSeesNoDifference) {
   const auto conversation = [](TcpDialogue& t) {
