@@ -445,7 +445,9 @@ void Game::judge_answer(const SeenSegment& s, const Before& before, const Flow& 
   const uint32_t ack = tcp.acknowledgment - *flow_before.isn;
   must_stay(!reset && tcp.has(tcp_flag::ack) && ack - flow_before.sent_end - 1 < 0x4000'0000,
             "an ACK of what was not sent");
-  const uint32_t window = flow_before.edge_out - flow_before.ack_out;
+  // The scale rounds down what is told; the receiver takes what it has room for.
+  const uint32_t untold = flow_before.scales && flow_before.peer_scales ? (1U << flow_before.shift_out) - 1 : 0;
+  const uint32_t window = flow_before.edge_out - flow_before.ack_out + untold;
   must_stay(reset && tcp.sequence - flow_before.ack_out > window, "a RST outside the window");
 }
 
