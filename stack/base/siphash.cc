@@ -1,6 +1,7 @@
 #include "stack/base/siphash.h"
 
 #include <bit>
+#include <cstring>
 
 namespace limpid {
 namespace {
@@ -35,6 +36,10 @@ struct SipState {
 
 uint64_t little_endian(const std::byte* p, size_t n) {
   uint64_t word = 0;
+  if (n == 8 && std::endian::native == std::endian::little) {
+    std::memcpy(&word, p, 8);
+    return word;
+  }
   for (size_t i = 0; i < n; ++i) word |= uint64_t{std::to_integer<uint8_t>(p[i])} << (8 * i);
   return word;
 }

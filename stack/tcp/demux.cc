@@ -32,10 +32,10 @@ size_t Demux::bucket_of(uint64_t hash) const {
   return wide < buckets_ ? wide : hash & (round_ - 1);
 }
 
-DemuxEntry* Demux::find(const FourTuple& tuple) const {
+DemuxEntry* Demux::look_up(const FourTuple& tuple) const {
   const uint64_t h = keyed_.hash(tuple);
   for (DemuxEntry* e = bucket(bucket_of(h)); e != nullptr; e = e->next) {
-    if (e->hash == h && e->tuple == tuple) return e;
+    if (e->hash == h && e->tuple == tuple) return latest_ = e;
   }
   return nullptr;
 }
@@ -56,6 +56,7 @@ void Demux::remove(DemuxEntry& entry) {
   while (*at != &entry) at = &(*at)->next;
   *at = entry.next;
   entry.linked = false;
+  if (latest_ == &entry) latest_ = nullptr;
   --size_;
 }
 

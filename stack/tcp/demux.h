@@ -4,6 +4,8 @@
 // Linear hashing (Litwin 1980): the table grows by one bucket for each entry that joins, so no insertion ever pays for
 // all the others, and a look-up costs the same with a million connections as with ten. The key is secret: a flood
 // cannot aim at a bucket.
+//
+// Segments come in rows: the entry that was found last is looked at first, before anything is hashed.
 #pragma once
 
 #include <cstdint>
@@ -41,13 +43,16 @@ class Demux {
  public:
   explicit Demux(const SipKey& key);
 
-  DemuxEntry* find(const FourTuple& tuple) const;
+  DemuxEntry* find(const FourTuple& tuple) const {
+    return latest_ != nullptr && latest_->tuple == tuple ? latest_ : look_up(tuple);
+  }
   void insert(DemuxEntry& entry);
   void remove(DemuxEntry& entry);
   size_t size() const { return size_; }
 
  private:
   static constexpr size_t kSegment = 1024;  // buckets that are allocated together
+  DemuxEntry* look_up(const FourTuple& tuple) const;
   size_t bucket_of(uint64_t hash) const;
   DemuxEntry*& bucket(size_t i) const { return segments_[i / kSegment][i % kSegment]; }
   void add_bucket();
@@ -57,6 +62,7 @@ class Demux {
   size_t buckets_ = 0;  // in use
   size_t round_ = 1;    // a power of two: buckets below buckets_ - round_ are split already
   size_t size_ = 0;
+  mutable DemuxEntry* latest_ = nullptr;  // found last
 };
 
 }  // namespace limpid
