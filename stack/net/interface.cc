@@ -4,17 +4,8 @@
 
 namespace limpid {
 
-std::optional<IpAddress> LocalAddress::broadcast() const {
-  if (!address.is_v4() || prefix < 1 || prefix > 30) return std::nullopt;
-  return IpAddress::v4(address.v4_bits() | (UINT32_MAX >> prefix));
-}
-
-bool Interface::owns(const IpAddress& address) const {
-  return std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.address == address; });
-}
-
-bool Interface::is_directed_broadcast(const IpAddress& address) const {
-  return std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.broadcast() == address; });
+LocalAddress::LocalAddress(const IpAddress& own, int prefix_length) : address(own), prefix(prefix_length) {
+  if (own.is_v4() && prefix >= 1 && prefix <= 30) broadcast = IpAddress::v4(own.v4_bits() | (UINT32_MAX >> prefix));
 }
 
 bool Interface::has_members(const IpAddress& group) const {

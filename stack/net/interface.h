@@ -1,6 +1,7 @@
 // An interface: where it leads, and the addresses that are ours on it.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -11,11 +12,12 @@
 namespace limpid {
 
 struct LocalAddress {
+  LocalAddress(const IpAddress& own, int prefix_length);
+
   IpAddress address;
   int prefix = 32;
-
-  // The address with all host bits one. Networks of one or two hosts (/32, /31: RFC 3021) have none.
-  std::optional<IpAddress> broadcast() const;
+  // The address with all host bits one; unset in networks of one or two hosts (/32, /31: RFC 3021), which have none.
+  IpAddress broadcast;
 };
 
 // A multicast group that somebody here listens to on an interface (RFC 1112 §6.1, JoinHostGroup).
@@ -32,8 +34,13 @@ struct Interface {
   std::vector<JoinedGroup> groups{};
   bool frames_wait = false;  // resolved packets that the device refused wait in the neighbor table
 
-  bool owns(const IpAddress& address) const;
-  bool is_directed_broadcast(const IpAddress& address) const;
+  bool owns(const IpAddress& address) const {
+    return std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.address == address; });
+  }
+  bool is_directed_broadcast(const IpAddress& address) const {
+    return address.is_set() &&
+           std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.broadcast == address; });
+  }
   bool has_members(const IpAddress& group) const;
   void join(const IpAddress& group);
   void leave(const IpAddress& group);

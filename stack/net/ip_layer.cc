@@ -35,7 +35,7 @@ InterfaceId Ip::add_interface(const InterfaceConfig& config, LinkPort& port) {
 }
 
 void Ip::add_address(InterfaceId interface, const IpAddress& address, int prefix) {
-  state_->interfaces[interface].addresses.push_back({address, prefix});
+  state_->interfaces[interface].addresses.emplace_back(address, prefix);
   add_route(address, prefix, interface, {});  // RFC 1122 §3.3.1.1: the mask says who is on the link
 }
 
@@ -58,16 +58,6 @@ std::optional<InterfaceId> Ip::multicast_interface(const IpAddress& group, const
 }
 void Ip::join(InterfaceId interface, const IpAddress& group) { state_->interfaces[interface].join(group); }
 void Ip::leave(InterfaceId interface, const IpAddress& group) { state_->interfaces[interface].leave(group); }
-
-bool Ip::State::owns_unicast(const IpAddress& address) const {
-  return std::ranges::any_of(interfaces, [&](const Interface& i) { return i.owns(address); });
-}
-
-bool Ip::State::is_broadcast(const IpAddress& address) const {
-  if (address.is_limited_broadcast()) return true;
-  return std::ranges::any_of(interfaces,
-                             [&](const Interface& i) { return i.id != kLoopback && i.is_directed_broadcast(address); });
-}
 
 Result<Path> Ip::State::path(const IpAddress& destination, const IpAddress& source) const {
   const bool source_given = !source.is_any();

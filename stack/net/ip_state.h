@@ -8,6 +8,7 @@
 //                        └─> neighbor ─> frame_out       (Ethernet: or the packet waits for ARP)
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <optional>
@@ -47,10 +48,18 @@ struct Ip::State {
   std::array<uint16_t, 256> identification_counters{};
   std::deque<WaitingPacket> loopback;
 
-  // --- ip_layer.cc: what is ours, and the way to what is not ---
-  bool owns_unicast(const IpAddress& address) const;
+  // --- what is ours: asked several times for each packet ---
+  bool owns_unicast(const IpAddress& address) const {
+    return std::ranges::any_of(interfaces, [&](const Interface& i) { return i.owns(address); });
+  }
   bool is_local(const IpAddress& address) const { return address.is_loopback() || owns_unicast(address); }
-  bool is_broadcast(const IpAddress& address) const;
+  bool is_broadcast(const IpAddress& address) const {
+    return address.is_limited_broadcast() || std::ranges::any_of(interfaces, [&](const Interface& i) {
+             return i.id != kLoopback && i.is_directed_broadcast(address);
+           });
+  }
+
+  // --- ip_layer.cc: the way to what is not ---
   Result<Path> path(const IpAddress& destination, const IpAddress& source) const;
   Result<Path> local_path(const IpAddress& destination, const IpAddress& source) const;
   Result<Path> broadcast_path(const IpAddress& destination, const IpAddress& source) const;

@@ -51,8 +51,8 @@ void Tcp::receive(Delivery& d, Time now) {
   Slice text = std::move(d.payload);
   text.drop_front(parsed->header_size);
 
-  // RFC 9293 §3.9.2.3 (MUST-57, MUST-63): only between unicast addresses, silently.
-  if (d.broadcast || d.source.is_multicast() || env_.ip.is_broadcast(d.source)) {
+  // RFC 9293 §3.9.2.3 (MUST-57, MUST-63): only between unicast addresses, silently. IP let no other source pass.
+  if (d.broadcast) {
     drop(tuple, h, text.length, 0, Counter::tcp_drop_bad_address, Rule::tcp_address, TcpState::closed, now);
     return;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -19,7 +20,10 @@ class IpAddress {
   static constexpr IpAddress v4(uint32_t host_order) {
     IpAddress a;
     a.family_ = Family::ip4;
-    for (size_t i = 0; i < 4; ++i) a.bytes_[i] = static_cast<uint8_t>(host_order >> (24 - 8 * i));
+    a.bytes_[0] = static_cast<uint8_t>(host_order >> 24);
+    a.bytes_[1] = static_cast<uint8_t>(host_order >> 16);
+    a.bytes_[2] = static_cast<uint8_t>(host_order >> 8);
+    a.bytes_[3] = static_cast<uint8_t>(host_order);
     return a;
   }
   static constexpr IpAddress v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
@@ -42,7 +46,7 @@ class IpAddress {
   constexpr const std::array<uint8_t, 16>& bytes() const { return bytes_; }  // IPv4: the first four
 
   constexpr bool is_set() const { return family_ != Family::none; }
-  constexpr bool is_any() const { return *this == IpAddress{} || bytes_ == std::array<uint8_t, 16>{}; }
+  constexpr bool is_any() const { return same_bytes(IpAddress{}); }
   constexpr bool is_loopback() const { return is_v4() && bytes_[0] == 127; }  // RFC 1122 §3.2.1.3 (g)
   constexpr bool is_multicast() const { return is_v4() && bytes_[0] >= 224 && bytes_[0] < 240; }
   constexpr bool is_limited_broadcast() const { return is_v4() && v4_bits() == 0xffffffff; }
@@ -51,10 +55,19 @@ class IpAddress {
 
   std::string to_string() const;
 
-  friend constexpr bool operator==(const IpAddress&, const IpAddress&) = default;
+  friend constexpr bool operator==(const IpAddress& a, const IpAddress& b) {
+    return a.family_ == b.family_ && a.same_bytes(b);
+  }
   friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
 
  private:
+  // Compared several times for each packet: as two words, not by a call for sixteen bytes.
+  constexpr bool same_bytes(const IpAddress& o) const {
+    const auto a = std::bit_cast<std::array<uint64_t, 2>>(bytes_);
+    const auto b = std::bit_cast<std::array<uint64_t, 2>>(o.bytes_);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0;
+  }
+
   Family family_ = Family::none;
   std::array<uint8_t, 16> bytes_{};
 };
