@@ -33,7 +33,8 @@ class RecordList {
   SendRecord& operator[](Pos p) { return chunks_[p.chunk]->records[p.slot]; }
   const SendRecord& operator[](Pos p) const { return chunks_[p.chunk]->records[p.slot]; }
   const SendRecord& front() const { return (*this)[first()]; }
-  const SendRecord& back() const { return (*this)[last()]; }
+  SendRecord& back() { return chunks_.back()->records[chunks_.back()->end - 1]; }
+  const SendRecord& back() const { return chunks_.back()->records[chunks_.back()->end - 1]; }
   Pos next(Pos p) const;
   Pos prev(Pos p) const;  // of one that is not the first
   bool is_first(Pos p) const { return p == first(); }

@@ -83,9 +83,12 @@ void SackScoreboard::sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliverySt
                      .sent = now,
                      .stamp = stamp,
                      .segments = segments_in(static_cast<uint32_t>(end - seq), mss)};
-  list_.push_back(r);
-  count(r, true);
-  join(list_.last(), mss);
+  add(all_, r, true);
+  if (list_.empty() || !alike(list_.back(), r, mss)) return list_.push_back(r);
+  SendRecord& last = list_.back();  // the usual case: the row that goes out grows by one
+  last.end = r.end;
+  last.segments += r.segments;
+  last.pushed = false;
 }
 
 void SackScoreboard::burst_ended(bool pushed) {
