@@ -2,7 +2,7 @@
 
 namespace limpid {
 
-void TimerQueue::set(TimerEntry& entry, Time deadline) {
+void TimerQueue::move(TimerEntry& entry, Time deadline) {
   entry.deadline = deadline;
   if (deadline == kNever) return remove(entry);
   if (entry.heap_index == UINT32_MAX) {

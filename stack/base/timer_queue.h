@@ -27,7 +27,9 @@ struct TimerEntry {
 class TimerQueue {
  public:
   // Sets the owner's deadline; kNever disarms.
-  void set(TimerEntry& entry, Time deadline);
+  void set(TimerEntry& entry, Time deadline) {
+    if (deadline != entry.deadline) move(entry, deadline);
+  }
   void remove(TimerEntry& entry);
 
   // The earliest time at which an entry may be due. May be early, never late: an entry that was pushed back
@@ -45,6 +47,7 @@ class TimerQueue {
     uint64_t order;
     TimerEntry* entry;
   };
+  void move(TimerEntry& entry, Time deadline);
   static bool before(const Node& a, const Node& b) { return a.at != b.at ? a.at < b.at : a.order < b.order; }
   void place(size_t i, const Node& node);
   void sift_up(size_t i);

@@ -7,13 +7,29 @@
 namespace limpid {
 
 void Connection::take_ack(const Segment& s, bool duplicate, Time now) {
+  acked_ = true;
+  ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
+  if (tells_of_window_only(s)) {
+    take_window(s, now);
+    trace_metrics(Rule::tcp_ack_duplicate, now);
+  } else {
+    take_news(s, duplicate, now);
+  }
+  // The peer answers: however long its window stays zero, the connection lives (RFC 9293 §3.8.6.1, MUST-37).
+  probes_ = 0;
+}
+
+// The ACK on each segment of a peer to whom we have nothing to say.
+bool Connection::tells_of_window_only(const Segment& s) const {
+  return snd_.una == snd_.nxt && s.ack == snd_.una && s.options.sack_count == 0 && recovery_.at_rest();
+}
+
+void Connection::take_news(const Segment& s, bool duplicate, Time now) {
   AckInput in = ack_input(s, duplicate, now);
   const uint32_t flying = in_flight();
   const FlightBefore before{
       .in_flight = flying,
       .flight_size = std::min(static_cast<uint32_t>(snd_.nxt - snd_.una), std::max(congestion_.cwnd(), flying))};
-  acked_ = true;
-  ecn_.on_ack(agreed_.ecn && s.has(tcp_flag::ece));
   const bool alone = recovery_.outstanding().segments == 1;
   const AckNews news = recovery_.read(in, rtt_.min_rtt());
   if (alone && news.advanced()) note_delayed_ack(news, now);
@@ -36,8 +52,6 @@ void Connection::take_ack(const Segment& s, bool duplicate, Time now) {
   check_echo(s, before.flight_size, now);
   tell_congestion(news, before, rtt, c, now);
   arm_loss_timer(news.advanced(), c.reordering_timer, now);
-  // The peer answers: however long its window stays zero, the connection lives (RFC 9293 §3.8.6.1, MUST-37).
-  probes_ = 0;
 }
 
 AckInput Connection::ack_input(const Segment& s, bool duplicate, Time now) const {
@@ -160,8 +174,7 @@ void Connection::tell_congestion(const AckNews& news, const FlightBefore& before
   trace_metrics(why, now);
 }
 
-void Connection::trace_conclusions(CaState before, const Conclusions& c, Time now) {
-  if (!env_.tracer.on()) return;
+void Connection::emit_conclusions(CaState before, const Conclusions& c, Time now) {
   const Rule why = c.undone ? *c.undone : c.entered ? *c.entered : Rule::none;
   if (c.undone) env_.tracer.emit(EventKind::recovery_spurious_loss, *c.undone, number_, now, {snd_.una.low(), 0});
   if (c.probe_repaired)

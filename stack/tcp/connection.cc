@@ -276,26 +276,23 @@ const char* Connection::broken_invariant(Time now) const {
 // --- tracing: words as event_kinds.h has them
 // ----------------------------------------------------------------------------------
 
-void Connection::trace_arrival(const Segment& s, Time now) {
-  if (!env_.tracer.on()) return;
+void Connection::emit_arrival(const Segment& s, Time now) {
   env_.tracer.emit(EventKind::tcp_packet_received, Rule::tcp_arrived, number_, now,
                    {s.seq.low(), s.ack.low(), s.text.length, s.flags, s.wnd, static_cast<uint32_t>(state_),
                     s.urgent_pointer, tuple().remote.port, tuple().local.port});
 }
 
-EventNumber Connection::trace_segment(EventKind kind, const SegmentPlan& plan, const TcpHeader& header, Time now) {
-  if (!env_.tracer.on()) return 0;
+EventNumber Connection::emit_segment(const SegmentPlan& plan, const TcpHeader& header, Time now) {
   const bool again = plan.kind == SegmentPlan::Kind::resend || plan.seq < snd_.nxt;
   const uint8_t shift =
       agreed_.window_scaling && plan.kind != SegmentPlan::Kind::syn ? agreed_.receive_shift : uint8_t{0};
-  return env_.tracer.emit(kind, plan.why, number_, now,
+  return env_.tracer.emit(EventKind::tcp_packet_sent, plan.why, number_, now,
                           {plan.seq.low(), header.has(tcp_flag::ack) ? rcv_.nxt().low() : 0, plan.length, header.flags,
                            uint32_t{header.window} << shift, static_cast<uint32_t>(state_), again ? 1u : 0u,
                            tuple().local.port, tuple().remote.port});
 }
 
-void Connection::trace_metrics(Rule why, Time now) {
-  if (!env_.tracer.on()) return;
+void Connection::emit_metrics(Rule why, Time now) {
   const auto us = [](Duration d) { return static_cast<uint32_t>(std::min<int64_t>(to_us(d), UINT32_MAX)); };
   env_.tracer.emit(EventKind::recovery_metrics_updated, why, number_, now,
                    {congestion_.cwnd(), in_flight(), congestion_.ssthresh(), us(rtt_.srtt()), us(rtt_.latest()),

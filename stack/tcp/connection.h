@@ -224,6 +224,8 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     uint32_t flight_size = 0;  // FlightSize of RFC 5681, without what limited transmit added
   };
   void take_ack(const Segment& s, bool duplicate, Time now);
+  bool tells_of_window_only(const Segment& s) const;
+  void take_news(const Segment& s, bool duplicate, Time now);
   AckInput ack_input(const Segment& s, bool duplicate, Time now) const;
   void on_new_ack(SeqPos ack, Time now);
   bool is_duplicate_ack(const Segment& s) const;
@@ -231,10 +233,16 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   Duration sample_rtt(const AckNews& news);
   void tell_congestion(const Conclusions& c, uint32_t flight_size, Time now);
   void tell_congestion(const AckNews& news, const FlightBefore& before, Duration rtt, const Conclusions& c, Time now);
-  void trace_conclusions(CaState before, const Conclusions& c, Time now);
+  void trace_conclusions(CaState before, const Conclusions& c, Time now) {
+    if (env_.tracer.on()) emit_conclusions(before, c, now);
+  }
+  void emit_conclusions(CaState before, const Conclusions& c, Time now);
 
   // --- loss_timers.cc: RFC 8985 §8, one of three ---
-  bool loss_timer_running() const;
+  bool loss_timer_running() const {
+    return timers_.running(TcpTimer::rto) || timers_.running(TcpTimer::reordering) ||
+           timers_.running(TcpTimer::tail_probe);
+  }
   void cancel_loss_timers(Time now);
   void run_loss_timer(TcpTimer timer, Duration delay, Time now);
   void arm_loss_timer(bool advanced, std::optional<Duration> reordering, Time now);
@@ -295,8 +303,16 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   void presume_lost(bool first, Time now);
   void on_persist_timeout(Time now);
   void on_keepalive_timeout(Time now);
-  void set_timer(TcpTimer timer, Duration delay, Time now);
-  void cancel_timer(TcpTimer timer, Time now);
+  void set_timer(TcpTimer timer, Duration delay, Time now) {
+    timers_.set(timer, now + delay);
+    if (env_.tracer.on()) emit_timer_set(timer, delay, now);
+  }
+  void cancel_timer(TcpTimer timer, Time now) {
+    if (!timers_.running(timer)) return;
+    timers_.cancel(timer);
+    env_.tracer.emit(EventKind::tcp_timer_cancelled, Rule::none, number_, now, {static_cast<uint32_t>(timer)});
+  }
+  void emit_timer_set(TcpTimer timer, Duration delay, Time now);
   void adjust_timers(Time now);  // after every step: what should run, runs
   bool user_gave_up(Time now) const;
   Duration within_user_timeout(Duration delay, Time now) const;
@@ -341,9 +357,19 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
     ack_now_ = true;
     ack_reason_ = why;
   }
-  void trace_metrics(Rule why, Time now);
-  EventNumber trace_segment(EventKind kind, const SegmentPlan& plan, const TcpHeader& header, Time now);
-  void trace_arrival(const Segment& s, Time now);
+  // Whether anybody listens is asked here, so that it costs one test and no call.
+  void trace_metrics(Rule why, Time now) {
+    if (env_.tracer.on()) emit_metrics(why, now);
+  }
+  EventNumber trace_segment(const SegmentPlan& plan, const TcpHeader& header, Time now) {
+    return env_.tracer.on() ? emit_segment(plan, header, now) : 0;
+  }
+  void trace_arrival(const Segment& s, Time now) {
+    if (env_.tracer.on()) emit_arrival(s, now);
+  }
+  void emit_metrics(Rule why, Time now);
+  EventNumber emit_segment(const SegmentPlan& plan, const TcpHeader& header, Time now);
+  void emit_arrival(const Segment& s, Time now);
 
   SeqPos data_end() const { return SeqPos::from_stream(queue_.end()); }  // behind the last octet that the user gave us
   // Text may go: both ends know both sequence numbers, or the SYN of this one was as good as a handshake (RFC 7413).

@@ -9,11 +9,6 @@
 
 namespace limpid {
 
-bool Connection::loss_timer_running() const {
-  return timers_.running(TcpTimer::rto) || timers_.running(TcpTimer::reordering) ||
-         timers_.running(TcpTimer::tail_probe);
-}
-
 void Connection::cancel_loss_timers(Time now) {
   cancel_timer(TcpTimer::rto, now);
   cancel_timer(TcpTimer::reordering, now);

@@ -247,7 +247,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   } else {
     header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
   }
-  const EventNumber event = trace_segment(EventKind::tcp_packet_sent, p, header, now);
+  const EventNumber event = trace_segment(p, header, now);
   const IpSend what{
       .source = tuple().local.address,
       .destination = tuple().remote.address,

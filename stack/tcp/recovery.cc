@@ -23,12 +23,6 @@ void Recovery::resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp&
   board_->resent(seq, end, mss, stamp, now);
 }
 
-std::optional<SentRange> Recovery::next_to_resend(uint32_t mss) {
-  if (!board_ || frto_ == Frto::second_ack) return {};  // RFC 5682: new data is what tells
-  if (board_->lost().bytes == 0) return {};
-  return board_->next_to_resend(mss);
-}
-
 std::optional<SentRange> Recovery::next_to_risk(uint32_t mss) const {
   if (use_rack_ || !sack_ || !board_ || state_ != CaState::recovery) return {};
   if (auto hole = board_->next_hole(mss)) {
@@ -43,14 +37,9 @@ std::optional<SentRange> Recovery::next_to_risk(uint32_t mss) const {
   return last;
 }
 
-uint32_t Recovery::in_flight(uint32_t mss) const {
-  return board_ ? board_->in_flight() - duplicates_in_flight(mss) : 0;
-}
-
 // Without SACK each duplicate ACK says that some segment has left the network (RFC 5681 §3.2): never the first one, nor
 // what is known to be lost.
 uint32_t Recovery::duplicates_in_flight(uint32_t mss) const {
-  if (duplicates_ == 0) return 0;
   const uint32_t all = board_->outstanding().bytes;
   const uint32_t missing = std::max(board_->lost().bytes, std::min(mss, all));
   return std::min({duplicates_ * mss, all - missing, board_->in_flight()});

@@ -86,7 +86,10 @@ class Recovery {
   Conclusions on_reordering_timeout(SeqPos una, SeqPos nxt, uint32_t mss, const RttEstimator& rtt, Time now);
   // `first`: the first expiry for this SND.UNA.
   Conclusions on_timeout(SeqPos una, SeqPos nxt, bool first, bool frto, const RttEstimator& rtt, Time now);
-  bool probe_worthwhile() const;  // RFC 8985 §7.2: a tail loss probe may be scheduled
+  bool probe_worthwhile() const {  // RFC 8985 §7.2: a tail loss probe may be scheduled
+    return use_rack_ && board_ && probe_.allowed() && (state_ == CaState::open || state_ == CaState::cwr) &&
+           board_->sacked().bytes == 0;
+  }
   // The peer's zero window refused what lies between una and nxt: it is to be sent again, though nothing was lost.
   void on_window_opened();
   // The path takes segments of `mss` only: what is in flight in larger ones is to be sent again, and the window stays.
@@ -98,7 +101,11 @@ class Recovery {
   bool enter_cwr(SeqPos nxt);
 
   // --- what to send again ---
-  std::optional<SentRange> next_to_resend(uint32_t mss);
+  std::optional<SentRange> next_to_resend(uint32_t mss) {
+    if (!board_ || board_->lost().bytes == 0 || frto_ == Frto::second_ack)
+      return {};  // RFC 5682: new data is what tells
+    return board_->next_to_resend(mss);
+  }
   SentRange last_segment(uint32_t mss) const { return board_->last_segment(mss); }
   // RFC 6675 §4, NextSeg (3) and (4), without RACK: nothing is known to be lost, and nothing new may go.
   std::optional<SentRange> next_to_risk(uint32_t mss) const;
@@ -115,7 +122,12 @@ class Recovery {
   bool probe_outstanding() const { return probe_.outstanding(); }
   uint32_t duplicate_acks() const { return duplicates_; }
   uint32_t reordering() const { return reordering_; }  // segments
-  uint32_t in_flight(uint32_t mss) const;              // RFC 6675 §4, SetPipe
+  uint32_t in_flight(uint32_t mss) const {             // RFC 6675 §4, SetPipe
+    if (!board_) return 0;
+    return board_->in_flight() - (duplicates_ > 0 ? duplicates_in_flight(mss) : 0);
+  }
+  // Nothing is unacknowledged, under repair or to be undone.
+  bool at_rest() const { return !board_ && state_ == CaState::open && undo_from_ == kNone && !probe_.outstanding(); }
   SackScoreboard::Tally outstanding() const { return board_ ? board_->outstanding() : SackScoreboard::Tally{}; }
   SackScoreboard::Tally sacked() const { return board_ ? board_->sacked() : SackScoreboard::Tally{}; }
   SackScoreboard::Tally lost() const { return board_ ? board_->lost() : SackScoreboard::Tally{}; }

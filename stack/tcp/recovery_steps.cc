@@ -165,11 +165,6 @@ bool Recovery::enter_cwr(SeqPos nxt) {
   return true;
 }
 
-bool Recovery::probe_worthwhile() const {
-  return use_rack_ && board_ && probe_.allowed() && (state_ == CaState::open || state_ == CaState::cwr) &&
-         board_->sacked().bytes == 0;
-}
-
 void Recovery::on_window_opened() {
   if (!board_) return;
   board_->mark_timed_out(kNever, Rule::tcp_window_reopened);

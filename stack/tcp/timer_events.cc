@@ -197,18 +197,9 @@ void Connection::adjust_timers(Time now) {
   env_.timers.set(timer_, timers_.next_deadline());
 }
 
-void Connection::set_timer(TcpTimer timer, Duration delay, Time now) {
-  timers_.set(timer, now + delay);
-  if (env_.tracer.on())
-    env_.tracer.emit(
-        EventKind::tcp_timer_set, Rule::none, number_, now,
-        {static_cast<uint32_t>(timer), static_cast<uint32_t>(std::min<int64_t>(to_us(delay), UINT32_MAX))});
-}
-
-void Connection::cancel_timer(TcpTimer timer, Time now) {
-  if (!timers_.running(timer)) return;
-  timers_.cancel(timer);
-  env_.tracer.emit(EventKind::tcp_timer_cancelled, Rule::none, number_, now, {static_cast<uint32_t>(timer)});
+void Connection::emit_timer_set(TcpTimer timer, Duration delay, Time now) {
+  env_.tracer.emit(EventKind::tcp_timer_set, Rule::none, number_, now,
+                   {static_cast<uint32_t>(timer), static_cast<uint32_t>(std::min<int64_t>(to_us(delay), UINT32_MAX))});
 }
 
 Duration Connection::keepalive_time() const {

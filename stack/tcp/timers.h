@@ -1,6 +1,7 @@
 // The deadlines of one connection: a table of named times, and one lazily moved entry of it in the stack's queue.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -39,7 +40,11 @@ class TimerTable {
       if (at_[i] < at_[first]) first = i;
     return static_cast<TcpTimer>(first);
   }
-  Time next_deadline() const { return at(next()); }
+  Time next_deadline() const {  // asked after every step
+    Time first = at_[0];
+    for (size_t i = 1; i < kTcpTimerCount; ++i) first = std::min(first, at_[i]);
+    return first;
+  }
 
  private:
   std::array<Time, kTcpTimerCount> at_;
