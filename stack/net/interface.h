@@ -1,7 +1,6 @@
 // An interface: where it leads, and the addresses that are ours on it.
 #pragma once
 
-#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -35,11 +34,14 @@ struct Interface {
   bool frames_wait = false;  // resolved packets that the device refused wait in the neighbor table
 
   bool owns(const IpAddress& address) const {
-    return std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.address == address; });
+    for (const LocalAddress& a : addresses)
+      if (a.address == address) return true;
+    return false;
   }
   bool is_directed_broadcast(const IpAddress& address) const {
-    return address.is_set() &&
-           std::ranges::any_of(addresses, [&](const LocalAddress& a) { return a.broadcast == address; });
+    for (const LocalAddress& a : addresses)
+      if (a.broadcast == address) return address.is_set();
+    return false;
   }
   bool has_members(const IpAddress& group) const;
   void join(const IpAddress& group);

@@ -111,6 +111,7 @@ Delivery Ip::State::ip_input(Interface& in, Slice packet, bool link_broadcast, T
 // RFC 1122 §3.2.1.3: who cannot have sent it. 0.0.0.0 may ask for its address by broadcast (DHCP), and only so.
 std::optional<Counter> Ip::State::source_fault(const Interface& in, const Ipv4Header& ip) const {
   const IpAddress& source = ip.source;
+  if (source.is_ordinary() && !owns_unicast(source) && !is_broadcast(source)) return std::nullopt;  // nearly always
   if (source.is_multicast() || is_broadcast(source)) return Counter::ip4_drop_bad_source;
   if (source.is_this_network() && !(source.is_any() && ip.destination.is_limited_broadcast()))
     return Counter::ip4_drop_bad_source;

@@ -8,7 +8,6 @@
 //                        └─> neighbor ─> frame_out       (Ethernet: or the packet waits for ARP)
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <deque>
 #include <optional>
@@ -50,13 +49,15 @@ struct Ip::State {
 
   // --- what is ours: asked several times for each packet ---
   bool owns_unicast(const IpAddress& address) const {
-    return std::ranges::any_of(interfaces, [&](const Interface& i) { return i.owns(address); });
+    for (const Interface& i : interfaces)
+      if (i.owns(address)) return true;
+    return false;
   }
   bool is_local(const IpAddress& address) const { return address.is_loopback() || owns_unicast(address); }
   bool is_broadcast(const IpAddress& address) const {
-    return address.is_limited_broadcast() || std::ranges::any_of(interfaces, [&](const Interface& i) {
-             return i.id != kLoopback && i.is_directed_broadcast(address);
-           });
+    for (const Interface& i : interfaces)
+      if (i.id != kLoopback && i.is_directed_broadcast(address)) return true;
+    return address.is_limited_broadcast();
   }
 
   // --- ip_layer.cc: the way to what is not ---

@@ -51,6 +51,8 @@ class IpAddress {
   constexpr bool is_multicast() const { return is_v4() && bytes_[0] >= 224 && bytes_[0] < 240; }
   constexpr bool is_limited_broadcast() const { return is_v4() && v4_bits() == 0xffffffff; }
   constexpr bool is_class_e() const { return is_v4() && bytes_[0] >= 240 && !is_limited_broadcast(); }
+  // None of the special ones: a host's, or the broadcast of some network.
+  constexpr bool is_ordinary() const { return is_v4() && bytes_[0] >= 1 && bytes_[0] < 224 && bytes_[0] != 127; }
   constexpr bool is_this_network() const { return is_v4() && bytes_[0] == 0; }  // 0.0.0.0/8
 
   std::string to_string() const;

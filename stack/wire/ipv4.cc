@@ -42,26 +42,24 @@ OptionWalk walk_options(ByteSpan options) {
 
 size_t header_size_of(ByteSpan packet) { return size_t{load8(packet, kVersionIhl)} % 16 * 4; }
 
-// The caller has checked that all of the header is there.
-Ipv4Header read_header(ByteSpan packet) {
+// Into a header that is fresh. The caller has checked that all of it is there.
+void read_header(ByteSpan packet, Ipv4Header& h) {
   const uint16_t flags_offset = load16(packet, kFlagsOffset);
-  Ipv4Header h{
-      .tos = load8(packet, kTos),
-      .total_length = load16(packet, kTotalLength),
-      .identification = load16(packet, kIdentification),
-      .dont_fragment = (flags_offset & kDontFragment) != 0,
-      .more_fragments = (flags_offset & kMoreFragments) != 0,
-      .fragment_offset = static_cast<uint16_t>((flags_offset & kOffsetMask) * 8),
-      .ttl = load8(packet, kTtl),
-      .protocol = static_cast<IpProtocol>(load8(packet, kProtocol)),
-      .source = load_ip4(packet, kSource),
-      .destination = load_ip4(packet, kDestination),
-      .options = {},
-  };
-  const ByteSpan options = packet.subspan(Ipv4Header::kMinSize, header_size_of(packet) - Ipv4Header::kMinSize);
+  h.tos = load8(packet, kTos);
+  h.total_length = load16(packet, kTotalLength);
+  h.identification = load16(packet, kIdentification);
+  h.dont_fragment = (flags_offset & kDontFragment) != 0;
+  h.more_fragments = (flags_offset & kMoreFragments) != 0;
+  h.fragment_offset = static_cast<uint16_t>((flags_offset & kOffsetMask) * 8);
+  h.ttl = load8(packet, kTtl);
+  h.protocol = static_cast<IpProtocol>(load8(packet, kProtocol));
+  h.source = load_ip4(packet, kSource);
+  h.destination = load_ip4(packet, kDestination);
+  const size_t header_size = header_size_of(packet);
+  if (header_size == Ipv4Header::kMinSize) return;
+  const ByteSpan options = packet.subspan(Ipv4Header::kMinSize, header_size - Ipv4Header::kMinSize);
   std::copy(options.begin(), options.end(), h.options.storage.begin());
   h.options.length = static_cast<uint8_t>(options.size());
-  return h;
 }
 
 // Version and header length; what both a datagram and a quotation must have right.
@@ -104,10 +102,12 @@ std::expected<ParsedIpv4, Counter> parse_ipv4(ByteSpan packet) {
   const OptionWalk walk = walk_options(packet.subspan(Ipv4Header::kMinSize, header_size - Ipv4Header::kMinSize));
   if (!walk.well_formed) return std::unexpected(Counter::ip4_drop_bad_option);
 
-  return ParsedIpv4{.header = read_header(packet),
-                    .header_size = static_cast<uint32_t>(header_size),
-                    .payload_size = static_cast<uint32_t>(total_length - header_size),
-                    .source_route = walk.source_route};
+  std::expected<ParsedIpv4, Counter> parsed;
+  read_header(packet, parsed->header);
+  parsed->header_size = static_cast<uint32_t>(header_size);
+  parsed->payload_size = static_cast<uint32_t>(total_length - header_size);
+  parsed->source_route = walk.source_route;
+  return parsed;
 }
 
 std::expected<QuotedIpv4, Counter> parse_quoted_ipv4(ByteSpan body) {
@@ -116,7 +116,8 @@ std::expected<QuotedIpv4, Counter> parse_quoted_ipv4(ByteSpan body) {
   const size_t header_size = header_size_of(body);
   if (body.size() < header_size + QuotedIpv4::kMinPayload) return cut;
 
-  QuotedIpv4 quoted{.header = read_header(body), .payload = body.subspan(header_size)};
+  QuotedIpv4 quoted{.header = {}, .payload = body.subspan(header_size)};
+  read_header(body, quoted.header);
   // Behind a short datagram padding or extensions may follow (RFC 4884 §3); they are no part of it.
   if (quoted.header.total_length < header_size + QuotedIpv4::kMinPayload) return cut;
   quoted.payload = quoted.payload.first(std::min(quoted.payload.size(), quoted.header.total_length - header_size));
