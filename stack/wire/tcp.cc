@@ -14,8 +14,8 @@ void TcpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddr
                       std::span<const ByteSpan> body) const {
   write_fields(out);
   Checksum sum;
-  add_pseudo_header(sum, source, destination, IpProtocol::tcp, size() + total_size(body));
-  sum.add(out.first(size()));
+  add_pseudo_header(sum, source, destination, IpProtocol::tcp, out.size() + total_size(body));
+  sum.add(out);
   for (ByteSpan piece : body) sum.add(piece);
   store16(out, kChecksum, sum.finish());
 }
@@ -24,12 +24,12 @@ void TcpHeader::write_open(MutableByteSpan out, const IpAddress& source, const I
                            size_t body) const {
   write_fields(out);
   Checksum sum;
-  add_pseudo_header(sum, source, destination, IpProtocol::tcp, size() + body);
+  add_pseudo_header(sum, source, destination, IpProtocol::tcp, out.size() + body);
   store16(out, kChecksum, static_cast<uint16_t>(~sum.finish()));
 }
 
 void TcpHeader::write_fields(MutableByteSpan out) const {
-  const size_t header_size = size();
+  const size_t header_size = out.size();
   store16(out, kSourcePort, source_port);
   store16(out, kDestinationPort, destination_port);
   store32(out, kSequence, sequence);
@@ -43,12 +43,12 @@ void TcpHeader::write_fields(MutableByteSpan out) const {
 }
 
 std::expected<ParsedTcp, Counter> parse_tcp(ByteSpan segment, const IpAddress& source, const IpAddress& destination) {
-  const auto parsed = parse_tcp_unverified(segment);
+  auto parsed = parse_tcp_unverified(segment);
   if (!parsed) return parsed;
   Checksum sum;
   add_pseudo_header(sum, source, destination, IpProtocol::tcp, segment.size());
   sum.add(segment);
-  if (sum.finish() != 0) return std::unexpected(Counter::tcp_drop_bad_checksum);
+  if (sum.finish() != 0) parsed = std::unexpected(Counter::tcp_drop_bad_checksum);
   return parsed;
 }
 
@@ -58,18 +58,17 @@ std::expected<ParsedTcp, Counter> parse_tcp_unverified(ByteSpan segment) {
   if (header_size < TcpHeader::kMinSize || header_size > segment.size())
     return std::unexpected(Counter::tcp_drop_bad_offset);
 
-  ParsedTcp parsed;
-  parsed.header_size = static_cast<uint32_t>(header_size);
-  parsed.header = {
-      .source_port = load16(segment, kSourcePort),
-      .destination_port = load16(segment, kDestinationPort),
-      .sequence = load32(segment, kSequence),
-      .acknowledgment = load32(segment, kAcknowledgment),
-      .flags = load8(segment, kFlags),
-      .window = load16(segment, kWindow),
-      .urgent_pointer = load16(segment, kUrgentPointer),
-      .options = TcpOptionSet::parse(segment.subspan(TcpHeader::kMinSize, header_size - TcpHeader::kMinSize)),
-  };
+  std::expected<ParsedTcp, Counter> parsed;
+  parsed->header_size = static_cast<uint32_t>(header_size);
+  TcpHeader& h = parsed->header;
+  h.source_port = load16(segment, kSourcePort);
+  h.destination_port = load16(segment, kDestinationPort);
+  h.sequence = load32(segment, kSequence);
+  h.acknowledgment = load32(segment, kAcknowledgment);
+  h.flags = load8(segment, kFlags);
+  h.window = load16(segment, kWindow);
+  h.urgent_pointer = load16(segment, kUrgentPointer);
+  h.options.read(segment.subspan(TcpHeader::kMinSize, header_size - TcpHeader::kMinSize));
   return parsed;
 }
 

@@ -36,7 +36,8 @@ struct TcpHeader {
   bool has(uint8_t flag) const { return (flags & flag) != 0; }
   size_t size() const { return kMinSize + options.size(); }
 
-  // Writes exactly size() bytes, reserved bits zero, with the checksum over pseudo-header, header and `body`.
+  // `out` has exactly size() bytes: writes them, reserved bits zero, with the checksum over pseudo-header, header and
+  // `body`.
   void write(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
              std::span<const ByteSpan> body) const;
   // The same with the checksum left open: in its place the sum of the pseudo-header, for `body` bytes of text.

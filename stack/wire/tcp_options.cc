@@ -98,29 +98,33 @@ class OptionWriter {
 }  // namespace
 
 // RFC 9293 §3.2, MUST-4 to MUST-7, MUST-64: any order, any alignment, any segment.
-TcpOptionSet TcpOptionSet::parse(ByteSpan options) {
-  TcpOptionSet o;
+void TcpOptionSet::read(ByteSpan options) {
+  // The layout of RFC 7323 Appendix A, which nearly all segments have: NOP, NOP, timestamps.
+  if (options.size() == 12 && load32(options, 0) == 0x0101080a) {
+    timestamps = {load32(options, 4), load32(options, 8)};
+    return;
+  }
   size_t at = 0;
   while (at < options.size()) {
     const uint8_t kind = load8(options, at);
-    if (kind == kEndOfList) return o;  // what follows is padding, whatever it holds (MUST-69)
+    if (kind == kEndOfList) return;  // what follows is padding, whatever it holds (MUST-69)
     if (kind == kNop) {
       ++at;
       continue;
     }
     const size_t length = at + 1 < options.size() ? load8(options, at + 1) : 0;
     if (length < 2 || length > options.size() - at) {
-      o.malformed = true;
-      return o;
+      malformed = true;
+      return;
     }
-    parse_option(o, kind, options.subspan(at + 2, length - 2));
+    parse_option(*this, kind, options.subspan(at + 2, length - 2));
     at += length;
   }
-  return o;
 }
 
 size_t TcpOptionSet::size() const {
   const size_t n = size_without_sack(*this);
+  if (sack_count == 0) return n;
   const size_t blocks = sack_blocks_that_fit(sack_count, n);
   return n + (blocks > 0 ? 4 + 8 * blocks : 0);
 }
@@ -151,6 +155,7 @@ void TcpOptionSet::write(MutableByteSpan out) const {
     for (size_t i = 0; i < fast_open->length; ++i) w.u8(fast_open->cookie[i]);
     if (unpadded(*fast_open) % 4 != 0) w.two_nops();
   }
+  if (sack_count == 0) return;
   const size_t blocks = sack_blocks_that_fit(sack_count, size_without_sack(*this));
   if (blocks == 0) return;
   w.two_nops();

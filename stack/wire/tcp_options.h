@@ -50,7 +50,12 @@ struct TcpOptionSet {
   std::optional<FastOpenOption> fast_open;  // means something on a SYN or SYN,ACK only
   bool malformed = false;                   // set by parse() only
 
-  static TcpOptionSet parse(ByteSpan options);
+  static TcpOptionSet parse(ByteSpan options) {
+    TcpOptionSet o;
+    o.read(options);
+    return o;
+  }
+  void read(ByteSpan options);  // into a set that is empty
   // Bytes of the encoded options, a multiple of four. Layout as Linux: mss, [sackOK,] [TS,] [nop,wscale], padded with
   // NOPs in front, a Fast Open option behind; "mss 1460,sackOK,TS,nop,wscale 8" / "mss 1460,nop,nop,sackOK,nop,wscale
   // 8" / "nop,nop,TS" / "nop,nop,sack".
