@@ -42,7 +42,8 @@ class Ring {
 
  private:
   void grow() {
-    const size_t capacity = capacity_ == 0 ? 4 : 2 * capacity_;  // a power of two
+    // A power of two; the first steps are large, for a ring that has just been empty often fills again.
+    const size_t capacity = capacity_ == 0 ? 4 : capacity_ < 64 ? 4 * capacity_ : 2 * capacity_;
     auto slots = std::make_unique<T[]>(capacity);
     for (size_t i = 0; i < size_; ++i) slots[i] = std::move((*this)[i]);
     slots_ = std::move(slots);

@@ -46,8 +46,11 @@ class FrameRef {
     if (frame_ != nullptr) ++frame_->references;
   }
   FrameRef(FrameRef&& o) noexcept : frame_(std::exchange(o.frame_, nullptr)) {}
-  FrameRef& operator=(FrameRef o) noexcept {
-    std::swap(frame_, o.frame_);
+  FrameRef& operator=(const FrameRef& o) { return *this = FrameRef(o); }
+  FrameRef& operator=(FrameRef&& o) noexcept {
+    Frame* const taken = std::exchange(o.frame_, nullptr);
+    reset();
+    frame_ = taken;
     return *this;
   }
   ~FrameRef() { reset(); }

@@ -17,6 +17,11 @@ Slice part_of(const Slice& text, uint32_t length) { return {text.frame, text.beg
 
 ReassemblyQueue::Inserted ReassemblyQueue::insert(uint64_t position, Slice text) {
   Inserted done;
+  if (position == next_ && ranges_.empty() && !text.empty()) {  // what is expected, and nothing waits for it
+    done.advanced = text.length;
+    append_in_order(std::move(text));
+    return done;
+  }
   const uint64_t next_before = next_;
   while (!text.empty()) {
     const uint64_t known = known_until(position);
@@ -54,16 +59,20 @@ uint64_t ReassemblyQueue::next_range_after(uint64_t position) const {
 
 void ReassemblyQueue::append_in_order(Slice text) {
   next_ += text.length;
-  const bool copy = pins_too_much(text);
+  if (!pins_too_much(text)) return keep({.text = std::move(text), .copied = false});
   while (!text.empty()) {
-    Piece piece = settle(text, copy);
+    Piece piece = settle(text, true);
     if (!in_order_.empty() && continues(in_order_.back(), piece)) {
       in_order_.back().text.length += piece.text.length;
       continue;
     }
-    charge_for(piece);
-    in_order_.push_back(std::move(piece));
+    keep(std::move(piece));
   }
+}
+
+void ReassemblyQueue::keep(Piece&& piece) {
+  charge_for(piece);
+  in_order_.push_back(std::move(piece));
 }
 
 void ReassemblyQueue::hold(uint64_t position, Slice text) {

@@ -82,6 +82,7 @@ class ReassemblyQueue {
   uint64_t known_until(uint64_t position) const;
   uint64_t next_range_after(uint64_t position) const;
   void append_in_order(Slice text);
+  void keep(Piece&& piece);
   void hold(uint64_t position, Slice text);
   void add_range(uint64_t begin, uint64_t end);
   bool absorb_held();
