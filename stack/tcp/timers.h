@@ -30,9 +30,18 @@ class TimerTable {
 
   bool running(TcpTimer t) const { return at(t) != kNever; }
   Time at(TcpTimer t) const { return at_[static_cast<size_t>(t)]; }
-  void set(TcpTimer t, Time when) { at_[static_cast<size_t>(t)] = when; }
+  void set(TcpTimer t, Time when) {
+    Time& at = at_[static_cast<size_t>(t)];
+    if (at == when) return;
+    if (at == first_) first_ = kUnknown;
+    if (first_ != kUnknown) first_ = std::min(first_, when);
+    at = when;
+  }
   void cancel(TcpTimer t) { set(t, kNever); }
-  void cancel_all() { at_.fill(kNever); }
+  void cancel_all() {
+    at_.fill(kNever);
+    first_ = kNever;
+  }
 
   TcpTimer next() const {
     size_t first = 0;
@@ -40,14 +49,15 @@ class TimerTable {
       if (at_[i] < at_[first]) first = i;
     return static_cast<TcpTimer>(first);
   }
-  Time next_deadline() const {  // asked after every step
-    Time first = at_[0];
-    for (size_t i = 1; i < kTcpTimerCount; ++i) first = std::min(first, at_[i]);
-    return first;
+  Time next_deadline() const {
+    if (first_ == kUnknown) first_ = at(next());
+    return first_;
   }
 
  private:
+  static constexpr Time kUnknown = Time::min();
   std::array<Time, kTcpTimerCount> at_;
+  mutable Time first_ = kNever;  // of them all: asked after every step, and rarely another one
 };
 
 }  // namespace limpid
