@@ -2,12 +2,6 @@
 
 namespace limpid {
 
-DeliveryStamp DeliveryRate::on_send(bool nothing_in_flight, Time now) {
-  if (nothing_in_flight) first_sent_ = delivered_at_ = now;  // a new flight
-  return {
-      .delivered = delivered_, .delivered_at = delivered_at_, .first_sent = first_sent_, .app_limited = app_limited()};
-}
-
 void DeliveryRate::on_delivered(uint32_t newly_delivered, Time now) {
   delivered_ += newly_delivered;
   delivered_at_ = now;

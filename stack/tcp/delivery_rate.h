@@ -24,7 +24,13 @@ struct RateSample {
 class DeliveryRate {
  public:
   // Before a range goes out.
-  DeliveryStamp on_send(bool nothing_in_flight, Time now);
+  DeliveryStamp on_send(bool nothing_in_flight, Time now) {
+    if (nothing_in_flight) first_sent_ = delivered_at_ = now;  // a new flight
+    return {.delivered = delivered_,
+            .delivered_at = delivered_at_,
+            .first_sent = first_sent_,
+            .app_limited = app_limited()};
+  }
   // The application has nothing more to send, and neither window is full.
   void on_app_limited(uint32_t in_flight) { app_limited_until_ = std::max<uint64_t>(delivered_ + in_flight, 1); }
   // An ACK delivered so much; `newest` is the most recently sent range of it.

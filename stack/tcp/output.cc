@@ -39,7 +39,9 @@ SegmentPlan Connection::next_plan(Time now) {
     if (tail_probe_due_) {
       if (SegmentPlan p = plan_tail_probe()) return p;
     }
-    if (SegmentPlan p = plan_resend()) return p;
+    if (recovery_.lost().bytes > 0) {
+      if (SegmentPlan p = plan_resend()) return p;
+    }
     probe_due_ = probe_due_ && must_probe();  // it may have waited for the device until nothing was left to ask
     if (probe_due_) return plan_probe();
     if (SegmentPlan p = plan_new_data(now)) return p;
@@ -240,12 +242,13 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
 
   HeaderBuffer head;
   FrameOffload offload;
+  const MutableByteSpan place = head.prepend(header.size());
   if (path_.offloads) {
-    header.write_open(head.prepend(header.size()), tuple().local.address, tuple().remote.address, p.length);
+    header.write_open(place, tuple().local.address, tuple().remote.address, p.length);
     offload = {.checksum_field = TcpHeader::kChecksumField, .checksum_open = true};
     if (p.segments > 1) offload.segment_text = static_cast<uint16_t>(room);
   } else {
-    header.write(head.prepend(header.size()), tuple().local.address, tuple().remote.address, body);
+    header.write(place, tuple().local.address, tuple().remote.address, body);
   }
   const EventNumber event = trace_segment(p, header, now);
   const IpSend what{

@@ -5,15 +5,6 @@
 
 namespace limpid {
 
-SackScoreboard& Recovery::board() {
-  if (!board_) board_ = std::make_unique<SackScoreboard>();
-  return *board_;
-}
-
-void Recovery::sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
-  board().sent(seq, end, mss, stamp, now);
-}
-
 void Recovery::resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
   if (!board_) return;  // the SYN,ACK of a half-open entry, which was sent before we were there
   urgent_ = false;

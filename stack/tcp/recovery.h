@@ -67,7 +67,10 @@ struct Conclusions {
 class Recovery {
  public:
   // --- sending ---
-  void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
+  void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
+    if (!board_) board_ = std::make_unique<SackScoreboard>();
+    board_->sent(seq, end, mss, stamp, now);
+  }
   void burst_ended(bool pushed) { board_->burst_ended(pushed); }  // with what was sent just now
   void resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now);
   void probe_sent(SeqPos nxt, bool retransmission) { probe_.on_sent(nxt, retransmission); }
@@ -167,8 +170,6 @@ class Recovery {
 
   // recovery_timeout.cc
   bool frto_step(const AckInput& in, const AckNews& news, Conclusions& c);
-
-  SackScoreboard& board();
 
   static constexpr SeqPos kNone{-1};
   static constexpr uint16_t kDupThresh = 3;         // of RFC 5681, 6675 and 8985

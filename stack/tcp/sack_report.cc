@@ -48,11 +48,6 @@ void SackReport::note_discarded(Block block) {
   m.has_once = m.discarded = true;
 }
 
-void SackReport::forget_discarded() {
-  if (!memory_ || !memory_->discarded) return;
-  memory_->has_once = memory_->discarded = false;
-}
-
 // RFC 2883 §4: behind a duplicate comes the range that it lies in, if that is still held, whatever came after it.
 size_t SackReport::blocks(std::span<Block> out, const ReassemblyQueue& queue) const {
   size_t n = 0;
@@ -78,12 +73,6 @@ size_t SackReport::blocks(std::span<Block> out, const ReassemblyQueue& queue) co
     from = range->end;
   }
   return n;
-}
-
-void SackReport::told(const ReassemblyQueue& queue) {
-  if (!memory_) return;
-  memory_->has_once = memory_->discarded = false;
-  if (queue.out_of_order_bytes() == 0) memory_.reset();
 }
 
 }  // namespace limpid

@@ -34,12 +34,18 @@ class SackReport {
   void note_once(Block block);
   // The same for text that came last and was not kept: what comes after it makes that untrue (forget_discarded).
   void note_discarded(Block block);
-  void forget_discarded();
+  void forget_discarded() {
+    if (memory_ && memory_->discarded) memory_->has_once = memory_->discarded = false;
+  }
 
   // The blocks for the next segment; how many.
   size_t blocks(std::span<Block> out, const ReassemblyQueue& queue) const;
   // They were sent.
-  void told(const ReassemblyQueue& queue);
+  void told(const ReassemblyQueue& queue) {
+    if (!memory_) return;
+    memory_->has_once = memory_->discarded = false;
+    if (queue.out_of_order_bytes() == 0) memory_.reset();
+  }
 
  private:
   struct Memory {
