@@ -94,15 +94,20 @@ Delivery Ip::State::ip_input(Interface& in, Slice packet, bool link_broadcast, T
   const Ipv4Header& ip = parsed->header;
   packet.length = parsed->header_size + parsed->payload_size;  // what lies beyond is padding of the link
 
-  if (const auto fault = source_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
-  if (const auto fault = destination_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
+  const Way way{.interface = in.id, .source = ip.source, .destination = ip.destination};
+  bool broadcast = false;
+  if (way != latest_way) {
+    if (const auto fault = source_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
+    if (const auto fault = destination_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
+    broadcast = is_broadcast(ip.destination) || ip.destination.is_multicast();
+    if (!broadcast) latest_way = way;
+  }
   if (parsed->source_route) return drop_packet(ip, Counter::ip4_drop_source_route, Rule::ip_source_route, now);
   if (ip.is_fragment()) return drop_packet(ip, Counter::ip4_drop_fragment, Rule::ip_fragment, now);
 
   if (!offload_agrees(packet, *parsed)) return drop_packet(ip, Counter::ip4_drop_bad_offload, Rule::ip_validate, now);
 
-  const bool broadcast = link_broadcast || is_broadcast(ip.destination) || ip.destination.is_multicast();
-  Delivery delivery = datagram(in, *parsed, std::move(packet), broadcast);
+  Delivery delivery = datagram(in, *parsed, std::move(packet), broadcast || link_broadcast);
   counters.add(Counter::ip4_delivered);
   if (delivery.protocol == IpProtocol::icmp) return icmp_input(delivery, now);
   return delivery;

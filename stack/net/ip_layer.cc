@@ -36,6 +36,7 @@ InterfaceId Ip::add_interface(const InterfaceConfig& config, LinkPort& port) {
 
 void Ip::add_address(InterfaceId interface, const IpAddress& address, int prefix) {
   state_->interfaces[interface].addresses.emplace_back(address, prefix);
+  state_->latest_way = {};
   add_route(address, prefix, interface, {});  // RFC 1122 §3.3.1.1: the mask says who is on the link
 }
 

@@ -47,6 +47,15 @@ struct Ip::State {
   std::array<uint16_t, 256> identification_counters{};
   std::deque<WaitingPacket> loopback;
 
+  // Between whom the last packet went that passed the checks of its addresses and was no broadcast. Packets come in
+  // rows, and what was right of one is right of the next, as long as our addresses stay what they are.
+  struct Way {
+    InterfaceId interface = 0;
+    IpAddress source;
+    IpAddress destination;
+    friend bool operator==(const Way&, const Way&) = default;
+  } latest_way;
+
   // --- what is ours: asked several times for each packet ---
   bool owns_unicast(const IpAddress& address) const {
     for (const Interface& i : interfaces)
