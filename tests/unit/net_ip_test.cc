@@ -191,6 +191,17 @@ TEST(IpInput, SourcesThatCannotHaveSentItAreDropped) {
 }
 
 // req: 1122-3.2.1.3-d
+// Although the packet before it, between the same two, was right.
+TEST(IpInput, AnAddressThatHasBecomeOursIsNobodysSource) {
+  IpHost host;
+  for (int i = 0; i < 2; ++i) {
+    const Delivery d = host.ip.receive(host.link, host.pool.copy(plain(kPeer, kMe)), host.now);
+    EXPECT_EQ(d.kind, Delivery::Kind::datagram);
+  }
+  host.ip.add_address(host.link, kPeer, 24);
+  expect_dropped(host, plain(kPeer, kMe), Counter::ip4_drop_bad_source);
+}
+
 TEST(IpInput, LoopbackAddressesDoNotComeFromTheWire) {
   IpHost host;
   expect_dropped(host, plain(IpAddress::v4(127, 0, 0, 1), kMe), Counter::ip4_drop_loopback_on_wire);
