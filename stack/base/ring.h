@@ -22,6 +22,7 @@ class Ring {
   T& back() { return (*this)[size_ - 1]; }
   const T& back() const { return (*this)[size_ - 1]; }
 
+  void push_back(const T& value) { push_back(T(value)); }
   void push_back(T&& value) {
     if (size_ == capacity_) grow();
     ++size_;
