@@ -41,8 +41,10 @@ def far_host(router_mtu):
             ip("link", "add", "router", "mtu", router_mtu, "type", "veth", "peer", "name", "far", "netns", holder.pid)
             ip("address", "add", ROUTER + "/24", "dev", "router")
             ip("link", "set", "router", "up")
+            # Both ends: a veth drops what is larger than its other end's MTU, without a word.
             for words in (["link", "set", "lo", "up"], ["address", "add", FAR + "/24", "dev", "far"],
-                          ["link", "set", "far", "up"], ["route", "add", "default", "via", ROUTER, "advmss", "1460"]):
+                          ["link", "set", "far", "mtu", str(router_mtu), "up"],
+                          ["route", "add", "default", "via", ROUTER, "advmss", "1460"]):
                 run([*inside, "ip", *words])
             yield inside
         finally:
