@@ -4,7 +4,7 @@
 //
 //   upload       the client sends until its time or bytes are up, then FIN; the server answers with the count, and with
 //                what it had when the time was up (8 bytes each)
-//   download     the server sends until time or bytes are up, then FIN; so many bytes a call, if a message size is given
+//   download     the server sends until time or bytes are up, then FIN; each call has the message size, if given
 //   ping_pong    the server returns each message of the given size
 //   connections  the server answers with one byte
 #pragma once
