@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "stack/socket/call.h"
 #include "stack/socket/close.h"
@@ -57,10 +59,11 @@ void Host::await_threads() {
 
 // Their memory is the stack's, and goes with it.
 void Host::end_loans() {
+  std::vector<std::unique_ptr<Loan>> ended;
   Hold hold(machine_);
   while (!loans_.empty()) {
-    const std::unique_ptr<Loan> loan(&loans_.front());
-    end_loan(hold, *loan);
+    ended.emplace_back(&loans_.pop_front());
+    end_loan(hold, *ended.back());
   }
 }
 
