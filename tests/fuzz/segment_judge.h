@@ -173,9 +173,10 @@ inline void SegmentJudge::note(Flow& flow, const SeenSegment& s) {
   for (size_t i = 0; i < s.text.size(); ++i) flow.odd_text |= s.text[i] != peer_octet(first + static_cast<uint32_t>(i));
   if (tcp.has(tcp_flag::syn)) {
     flow.peer_syns.push_back(tcp);
-    if (flow.acked) return;  // what the peer offered is settled
-    offer(flow, tcp.options);
-    flow.edge_in = std::max<uint64_t>(flow.edge_in, uint64_t{1} + tcp.window);
+    if (!flow.acked) {  // else what the peer offered is settled
+      offer(flow, tcp.options);
+      flow.edge_in = std::max<uint64_t>(flow.edge_in, uint64_t{1} + tcp.window);
+    }
   }
   if (!tcp.has(tcp_flag::ack) || !flow.isn) return;
   const uint32_t ack = tcp.acknowledgment - *flow.isn;
