@@ -33,7 +33,7 @@ class Wire(unittest.TestCase):
         times = [float(t) for t in re.findall(r"time=([0-9.]+) ms", got.stdout)]
         self.assertEqual(len(times), 10, got.stdout)
         self.assertGreaterEqual(min(times), 25)
-        self.assertLess(min(times), 30, "the quickest of ten, on a busy machine")
+        self.assertLess(min(times), 45, "the quickest of ten, on a busy machine: not twice the delay")
         self.assertEqual(statistics["left_to_right"]["delivered"], 10)
         self.assertEqual(statistics["right_to_left"]["lost"], 0)
 
