@@ -451,7 +451,8 @@ void Game::judge_answer(const SeenSegment& s, const Before& before, const Flow& 
   must_stay(reset && tcp.sequence - flow_before.ack_out > window, "a RST outside the window");
 }
 
-// A peer that acknowledges all it is sent and opens its window gets everything that the user wrote.
+// A peer that acknowledges all it is sent and opens its window gets everything that the user wrote, however small the
+// path has made its segments.
 void Game::end_honestly() {
   peer_.wire.refusing = false;
   stack_.link_writable(interface_, now_);
@@ -462,7 +463,7 @@ void Game::end_honestly() {
   if (ports.remote.port != kPeerPort) return;
   peer_.wire.stack_port = ports.local.port;
   const Time patience = now_ + 1h;
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 4000; ++round) {
     const Result<TcpStatus> status = stack_.tcp_status(connection_);
     if (!status || !synchronized(status->state) || status->state == TcpState::time_wait) return;
     const bool fin_due = !may_send(status->state);
