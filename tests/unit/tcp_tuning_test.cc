@@ -87,15 +87,20 @@ TEST(TcpReceiveTuning, WhatIsHeldBeyondAGapComesOnTop) {
   EXPECT_EQ(r.t.status(r.id).receive_buffer, wanted);
 }
 
-// A user that reads at once what comes ever faster: what its buffer has come to.
-uint32_t receive_buffer_grown_over(Duration round_trip) {
-  TcpDialogue t;
+// A connection whose handshake took a round trip of that length.
+SocketId established_over(TcpDialogue& t, Duration round_trip, const std::string& options) {
   t.listen();
-  t.peer("S 0:0(0) win 65535 mss 1000");
+  t.peer("S 0:0(0) win 65535 " + options);
   t.take_all();
   t.pass(round_trip);
   t.peer(". 1:1(0) ack 1 win 65535");
-  const SocketId id = t.accept();
+  return t.accept();
+}
+
+// A user that reads at once what comes ever faster: what its buffer has come to.
+uint32_t receive_buffer_grown_over(Duration round_trip) {
+  TcpDialogue t;
+  const SocketId id = established_over(t, round_trip, "mss 1000");
   uint32_t at = 1;
   for (uint32_t segments = 10; segments <= 5120; segments *= 2) {
     t.pass(round_trip);
@@ -175,12 +180,7 @@ TEST(TcpSendTuning, TheBufferGrowsWithWhatAHoleHoldsBack) {
 // A writer that never lets go, on a path without losses: what its buffer has come to.
 uint32_t buffer_grown_over(Duration round_trip) {
   TcpDialogue t;
-  t.listen();
-  t.peer("S 0:0(0) win 65535 mss 1460 wscale 14");
-  t.take_all();
-  t.pass(round_trip);
-  t.peer(". 1:1(0) ack 1 win 65535");
-  const SocketId id = t.accept();
+  const SocketId id = established_over(t, round_trip, "mss 1460 wscale 14");
   uint32_t acked = 1;
   for (int i = 0; i < 14; ++i) {
     while (t.send(id, 100'000).starts_with("taken")) continue;
