@@ -135,14 +135,13 @@ size_t TunDevice::receive_batch(std::span<FrameRef> frames, Time) {
 }
 
 TunDevice::Read TunDevice::receive_one(Frame& frame) {
-  // The kernel cuts a frame to the room that it is given and says nothing. One byte more than the frame holds tells.
-  const MutableByteSpan room = frame.writable();
-  std::byte header[kVnetHeaderSize];
-  std::byte spill[1];
+  // The virtio-net header comes into the headroom, in front of the packet: one piece for the kernel to fill. It cuts a
+  // frame to the room that it is given and says nothing; so a frame that fills all of it counts as too large.
   const size_t header_size = vnet_header_ ? kVnetHeaderSize : 0;
-  const iovec pieces[3] = {{header, header_size}, {room.data(), room.size()}, {spill, sizeof spill}};
+  const MutableByteSpan room = frame.writable();
+  std::byte* const header = room.data() - header_size;
   frame.length = 0;
-  const ssize_t n = ::readv(fd_.get(), pieces, 3);
+  const ssize_t n = ::read(fd_.get(), header, header_size + room.size());
   if (n < 0) {
     if (errno == EINTR) return Read::dropped;
     if (errno != EAGAIN) {
@@ -153,9 +152,9 @@ TunDevice::Read TunDevice::receive_one(Frame& frame) {
   }
   const size_t size = static_cast<size_t>(n) - std::min(static_cast<size_t>(n), header_size);
   if (size == 0) return n == 0 ? Read::nothing : Read::dropped;
-  if (size > room.size()) return drop(counters_.oversize, "frames larger than the MTU allows are dropped");
+  if (size == room.size()) return drop(counters_.oversize, "frames larger than the MTU allows are dropped");
   if (vnet_header_) {
-    const auto offload = parse_vnet_header(header, size);
+    const auto offload = parse_vnet_header(ByteSpan(header, header_size), size);
     if (!offload) return drop(counters_.bad_offload, "frames with a wrong virtio-net header are dropped");
     frame.offload = *offload;
   }

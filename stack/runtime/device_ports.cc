@@ -5,9 +5,10 @@
 namespace limpid {
 namespace {
 
-constexpr uint32_t kLinkRoom = 64;  // Ethernet header, VLAN tag, a device's own header
-constexpr size_t kBatch = 64;       // frames read at once …
-constexpr size_t kLargeBatch = 8;   // … when each may be 64 KiB: a batch should fit the processor's cache
+constexpr uint32_t kLinkRoom = 64;      // Ethernet header, VLAN tag, a device's own header
+constexpr size_t kBatch = 64;           // frames read at once …
+constexpr uint32_t kSmallFrame = 2048;  // bytes: carries no bulk
+constexpr size_t kLargeBatch = 8;       // … when each may be 64 KiB: a batch should fit the processor's cache
 
 }  // namespace
 
@@ -102,9 +103,15 @@ bool DevicePorts::has_read() const {
 void DevicePorts::read(Time now) {
   for (Port& port : ports_) {
     port.received = 0;
-    if (port.ready > 0 && (port.readable || port.deadline <= now))
-      port.received = port.device->receive_batch(std::span(port.frames).first(port.ready), now);
+    if (port.ready == 0 || (!port.readable && port.deadline > now)) continue;
+    const size_t most = port.singly ? 1 : port.ready;
+    port.received = port.device->receive_batch(std::span(port.frames).first(most), now);
+    port.singly = port.received == 1 && (port.singly || most > 1) && port.frames[0]->length <= kSmallFrame;
   }
+}
+
+void DevicePorts::note_no_wait() {
+  for (Port& port : ports_) port.singly = false;
 }
 
 }  // namespace limpid

@@ -37,6 +37,8 @@ class DevicePorts {
   void note_all_readable();
   void read(Time now);
   bool has_read() const;
+  // What was asked for did not have to be waited for: there may be more than one.
+  void note_no_wait();
 
  private:
   struct Port {
@@ -49,6 +51,7 @@ class DevicePorts {
     Time deadline = kNever;
     bool readable = false;
     bool writable = false;
+    bool singly = false;  // frames came one at a time of late: the call that would say "no more" is left out
   };
   std::vector<Port> ports_;
 };

@@ -38,12 +38,16 @@ void RealWorld::prepare_for_descriptors(Waiter& waiter) { waiter.event_fd = t_ev
 
 Wake RealMachine::wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
   now_ = lock();
+  waiter.since = now_;
   if (may_lead(waiter, deadline, kernel)) {
-    const Wake wake = lead(waiter, deadline, kernel);
-    unlock();
-    return wake;
+    if (const Led led = lead(waiter, deadline, kernel)) {
+      unlock();
+      return *led;
+    }
+  } else {
+    ask_for_lead();
+    join(waiter);
   }
-  join(waiter);
   unlock();
   const bool on_word = kernel.empty() && waiter.mask == nullptr;
   const Wake wake = on_word ? sleep_on_word(waiter, deadline) : sleep_in_poll(waiter, deadline, kernel);
@@ -86,11 +90,15 @@ Wake RealMachine::sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd>
 // --- those who sleep ------------------------------------------------------------------------------------------------
 
 void RealMachine::join(Waiter& waiter) {
+  follow(waiter);
+  if (leader_ == Leader::nobody) wake_watch();  // nobody is about to come back for this one
+}
+
+void RealMachine::follow(Waiter& waiter) {
   waiter.previous = nullptr;
   waiter.next = followers_;
   if (waiter.next != nullptr) waiter.next->previous = &waiter;
   followers_ = &waiter;
-  if (leader_ == Leader::nobody) wake_watch();  // nobody is about to come back for this one
 }
 
 void RealMachine::leave(Waiter& waiter) {
@@ -98,10 +106,10 @@ void RealMachine::leave(Waiter& waiter) {
   if (waiter.next != nullptr) waiter.next->previous = waiter.previous;
 }
 
-// Somebody sleeps whom nothing has woken yet.
+// Somebody sleeps whom nothing has woken yet, but soon may.
 bool RealMachine::others_wait() const {
   for (const Waiter* w = followers_; w != nullptr; w = w->next)
-    if (w->raised.load(std::memory_order_relaxed) == 0) return true;
+    if (w->raised.load(std::memory_order_relaxed) == 0 && !quiet(*w)) return true;
   return false;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "stack/runtime/futex.h"
 #include "stack/runtime/real_world.h"
@@ -15,6 +16,11 @@ namespace {
 
 constexpr size_t kMostKernelDescriptors = 16;  // of a call that leads; one that waits for more sleeps in poll()
 constexpr int kUnasked = 8;                    // full readings in a row before poll() is asked again
+constexpr Duration kAsleep = std::chrono::microseconds(3);  // poll() took longer than that: there was nothing yet
+constexpr Duration kBulkLook = std::chrono::microseconds(20);
+constexpr uint64_t kBulkSegments = 16;  // so many between two waits are bulk
+constexpr uint32_t kLookHopes = 4;      // looks in vain in a row before they become rare …
+constexpr uint32_t kSeldom = 32;        // … one wait in so many
 constexpr Duration kForever = std::chrono::hours(24 * 365);
 
 // poll() is a point where a thread may be cancelled; a leader would take the lead with it.
@@ -35,6 +41,8 @@ class NoCancel {
 
 // Sleep at the devices, read what they have outside the lock, then one visit to the stack for all of it.
 RealMachine::Turned RealMachine::turn(const Patience& patience) {
+  // Not before: the frames that have been read from since are the hottest.
+  ports_.refill(stack_.frames());
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
   Duration timeout = clock_.wait_slice();
   if (deadline != kNever) timeout = std::clamp(deadline - now_, Duration::zero(), timeout);
@@ -42,6 +50,7 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   leader_until_ = now_ + timeout;
   leader_waits_writable_ = ports_.wants_writable();
   const bool wants_writable = leader_waits_writable_;
+  const Duration look = how_long_to_look(patience);
   const Time then = now_;
   bool traced = clock_.traced();
   at_devices_ = true;
@@ -51,10 +60,14 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
 
   const Duration began = StackClockSource::monotonic();
   Turned turned = Turned::went_on;
-  const bool found = !wants_writable && look_busily(std::min(patience.busy, timeout), then);
+  const bool found = !wants_writable && look_busily(std::min(look, timeout), then);
+  note_look(found);
   if (!found) turned = wait_at_devices(timeout, wants_writable, patience);
   const Duration waited = StackClockSource::monotonic() - began;
-  if (!found) ports_.read(then + std::min(waited, timeout));
+  if (!found) {
+    if (waited < kAsleep) ports_.note_no_wait();
+    ports_.read(then + std::min(waited, timeout));
+  }
   if (waited >= StackClockSource::kTracedSlice) traced = StackClockSource::tracer_attached();
 
   mutex_.lock();
@@ -64,19 +77,43 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   ports_.give_to(stack_, now_);
   if (stack_.next_deadline() <= now_) stack_.advance(now_);
   more_ = ports_.filled_all();
-  ports_.refill(stack_.frames());
   if (world_.stops() != 0) release_stopped_waiters();
   return turned;
+}
+
+// As long as the call wishes. And for a moment amid bulk, which is about to go on: to fall asleep and to be woken costs
+// both ends more than that. Where it does not go on so soon, the attempts become rare.
+Duration RealMachine::how_long_to_look(const Patience& patience) {
+  const uint64_t before =
+      std::exchange(segments_, stack_.counters()[Counter::tcp_in] + stack_.counters()[Counter::tcp_out]);
+  looks_for_bulk_ = segments_ - before >= kBulkSegments && (look_hopes_ > 0 || ++unlooked_ >= kSeldom);
+  if (!looks_for_bulk_) return patience.busy;
+  unlooked_ = 0;
+  return std::max(patience.busy, kBulkLook);
+}
+
+void RealMachine::note_look(bool found) {
+  if (!looks_for_bulk_) return;
+  if (found) {
+    look_hopes_ = kLookHopes;
+  } else if (look_hopes_ > 0) {
+    --look_hopes_;
+  }
 }
 
 // Reads without asking first whether there is anything, until there is: no sleep, and nobody has to wake this thread.
 bool RealMachine::look_busily(Duration most, Time now) {
   if (most <= Duration::zero()) return false;
   const Duration until = StackClockSource::monotonic() + most;
+  bool waited = false;
   do {
     ports_.note_all_readable();
     ports_.read(now);
-    if (ports_.has_read()) return true;
+    if (ports_.has_read()) {
+      if (!waited) ports_.note_no_wait();
+      return true;
+    }
+    waited = true;
   } while (!poked_.load(std::memory_order_relaxed) && StackClockSource::monotonic() < until);
   return false;
 }
@@ -126,7 +163,7 @@ bool RealMachine::may_lead(const Waiter& waiter, Time deadline, std::span<const 
   return handlers_ != SignalHandlers::of_both_kinds;
 }
 
-Wake RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
+RealMachine::Led RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
   const NoCancel no_cancel;
   const bool restarts = deadline == kNever && kernel.empty() && waiter.mask == nullptr;
   const uint32_t continued = continue_signals();
@@ -144,6 +181,10 @@ Wake RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) 
       break;
     }
     const Turned turned = turn(patience);
+    if (wanted_ && turned == Turned::went_on && waiter.raised.load(std::memory_order_relaxed) == 0) {
+      hand_lead_over(waiter);
+      return {};
+    }
     if (turned == Turned::descriptor) {
       wake = Wake::descriptor;
       break;
@@ -162,10 +203,26 @@ Wake RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) 
 void RealMachine::leave_lead() {
   leader_ = Leader::nobody;
   leading_ = nullptr;
+  wanted_ = false;
   leader_until_ = Time{};  // the I/O thread looks soon: nobody needs to poke
   leader_waits_writable_ = true;
   led_ = true;
   if (watch_sleeps_ || others_wait()) wake_watch();
+}
+
+// A call comes to wait while a quiet one leads: that one would read for this one, and wake it, again and again.
+void RealMachine::ask_for_lead() {
+  if (leader_ != Leader::caller || wanted_ || !at_devices_ || !quiet(*leading_)) return;
+  wanted_ = true;
+  poked_.store(true, std::memory_order_relaxed);
+  woken_descriptors_.push_back(wake_fd_);
+}
+
+// Who came last has asked: woken without news it looks, waits again, and leads.
+void RealMachine::hand_lead_over(Waiter& waiter) {
+  if (followers_ != nullptr) wake(*followers_);
+  leave_lead();
+  follow(waiter);
 }
 
 // --- the I/O thread -------------------------------------------------------------------------------------------------

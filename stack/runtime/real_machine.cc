@@ -31,7 +31,6 @@ void RealMachine::start() {
   if (io_running_) return;
   io_running_ = true;
   quit_ = false;
-  ports_.refill(stack_.frames());
   // Signals are for the program's own threads.
   sigset_t all;
   sigset_t before;

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +39,9 @@ struct Patience {
 // run first. Between its calls nobody leads, for a moment: it usually comes back at once. The I/O thread looks every
 // kWatch, and leads where no caller does: when none has come back, or when several wait, since the one that leads will
 // leave the others alone. Under a leader that stays it sleeps.
+//
+// A call that has waited for kQuiet is quiet: nothing is likely to come for it soon (a server's accept() beside its
+// busy connections). It does not keep others from the lead, and gives its own lead to a call that comes to wait.
 class RealMachine final : public Machine, private ReadySink {
  public:
   RealMachine(RealWorld& world, const Config& config, uint64_t seed);
@@ -70,9 +74,12 @@ class RealMachine final : public Machine, private ReadySink {
 
  private:
   static constexpr Duration kWatch = std::chrono::milliseconds(1);
+  static constexpr Duration kQuiet = std::chrono::milliseconds(5);
 
   enum class Leader : uint8_t { nobody, io_thread, caller };
   enum class Turned : uint8_t { went_on, interrupted, descriptor };
+  // How a lead ended: as wait() answers; or by somebody who has more use for it.
+  using Led = std::optional<Wake>;
 
   void raise(SocketId socket, ReadyEvents events) override;
   void note_gaps(Time now);
@@ -81,10 +88,14 @@ class RealMachine final : public Machine, private ReadySink {
   // lead.cc: the turns of whoever leads, under the lock at their begin and their end.
   Turned turn(const Patience& patience);
   Turned wait_at_devices(Duration timeout, bool wants_writable, const Patience& patience);
+  Duration how_long_to_look(const Patience& patience);
+  void note_look(bool found);
   bool look_busily(Duration most, Time now);
   bool may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel);
-  Wake lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
+  Led lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
   void leave_lead();
+  void ask_for_lead();
+  void hand_lead_over(Waiter& waiter);
   void io_thread();
   void watch();
   void wake_watch();
@@ -92,8 +103,10 @@ class RealMachine final : public Machine, private ReadySink {
   // follow.cc: asleep, while somebody else leads.
   Wake sleep_on_word(Waiter& waiter, Time deadline);
   Wake sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
+  void follow(Waiter& waiter);
   void join(Waiter& waiter);
   void leave(Waiter& waiter);
+  bool quiet(const Waiter& waiter) const { return now_ - waiter.since > kQuiet; }
   bool others_wait() const;
   void release_stopped_waiters();
   void wake_threads(std::vector<std::atomic<uint32_t>*>& words, std::vector<int>& descriptors);
@@ -113,10 +126,15 @@ class RealMachine final : public Machine, private ReadySink {
 
   Leader leader_ = Leader::nobody;
   Waiter* leading_ = nullptr;  // the call that leads
+  bool wanted_ = false;        // and another has asked for its place
   bool at_devices_ = false;    // the leader is outside the lock
   bool more_ = false;          // its last reading was a full one
   int unasked_ = 0;            // readings since poll() was asked
-  Time leader_until_{};        // it comes back by then; while nobody leads, somebody is about to
+  uint64_t segments_ = 0;      // that had come and gone when somebody last waited
+  uint32_t look_hopes_ = 0;    // looks for more bulk that may still be in vain
+  bool looks_for_bulk_ = false;
+  uint32_t unlooked_ = 0;  // waits among bulk since the last look
+  Time leader_until_{};    // it comes back by then; while nobody leads, somebody is about to
   bool leader_waits_writable_ = true;
 
   std::atomic<uint32_t> watch_word_{0};  // what the I/O thread sleeps on while it does not lead

@@ -34,6 +34,7 @@ struct Waiter {
   bool heeds_stop = true;          // false: goes on waiting when the world is being stopped
   Waiter* next = nullptr;          // real world: those that sleep while somebody else waits at the devices
   Waiter* previous = nullptr;
+  Time since{};          // real world: when the call began to wait
   Duration busy_poll{};  // real world: looks at the devices again and again for so long before it sleeps
   uint32_t thread = 0;   // simulated world: whose call this is
 };
