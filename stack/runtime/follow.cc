@@ -37,18 +37,17 @@ thread_local ThreadEvent t_event;
 void RealWorld::prepare_for_descriptors(Waiter& waiter) { waiter.event_fd = t_event.get(); }
 
 Wake RealMachine::wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
-  now_ = lock();
-  waiter.since = now_;
+  waiter.since = lock();
   if (may_lead(waiter, deadline, kernel)) {
     if (const Led led = lead(waiter, deadline, kernel)) {
-      unlock();
+      leave_lock();
       return *led;
     }
   } else {
     ask_for_lead();
     join(waiter);
   }
-  unlock();
+  leave_lock();
   const bool on_word = kernel.empty() && waiter.mask == nullptr;
   const Wake wake = on_word ? sleep_on_word(waiter, deadline) : sleep_in_poll(waiter, deadline, kernel);
   const std::lock_guard guard(mutex_);
@@ -110,6 +109,12 @@ void RealMachine::leave(Waiter& waiter) {
 bool RealMachine::others_wait() const {
   for (const Waiter* w = followers_; w != nullptr; w = w->next)
     if (w->raised.load(std::memory_order_relaxed) == 0 && !quiet(*w)) return true;
+  return false;
+}
+
+bool RealMachine::active_followers() const {
+  for (const Waiter* w = followers_; w != nullptr; w = w->next)
+    if (!quiet(*w)) return true;
   return false;
 }
 

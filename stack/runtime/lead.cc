@@ -1,5 +1,6 @@
 // Whoever waits at the devices: a thread that waits in a call, or the I/O thread in its place.
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,22 +47,24 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
   Duration timeout = clock_.wait_slice();
   if (deadline != kNever) timeout = std::clamp(deadline - now_, Duration::zero(), timeout);
-  if (more_) timeout = Duration::zero();
+  if (more_ || !patience.waits) timeout = Duration::zero();
   leader_until_ = now_ + timeout;
   leader_waits_writable_ = ports_.wants_writable();
   const bool wants_writable = leader_waits_writable_;
-  const Duration look = how_long_to_look(patience);
+  const Duration look = timeout > Duration::zero() ? std::min(how_long_to_look(patience), timeout) : Duration::zero();
   const Time then = now_;
   bool traced = clock_.traced();
   at_devices_ = true;
   clock_.unlock();
   clock_.begin_wait(ClockWait::devices, timeout);
+  const bool woke = !woken_.empty();
   let_go();
+  if (woke && patience.waits) sched_yield();  // what was read is in this processor's cache: best used before more is
 
   const Duration began = StackClockSource::monotonic();
   Turned turned = Turned::went_on;
-  const bool found = !wants_writable && look_busily(std::min(look, timeout), then);
-  note_look(found);
+  const bool found = !wants_writable && look_busily(look, then);
+  if (look > Duration::zero()) note_look(found);
   if (!found) turned = wait_at_devices(timeout, wants_writable, patience);
   const Duration waited = StackClockSource::monotonic() - began;
   if (!found) {
@@ -72,7 +75,7 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
 
   mutex_.lock();
   at_devices_ = false;
-  now_ = clock_.end_wait(ClockWait::devices, traced);
+  now_ = visited_ = clock_.end_wait(ClockWait::devices, traced);
   note_gaps(now_);
   ports_.give_to(stack_, now_);
   if (stack_.next_deadline() <= now_) stack_.advance(now_);
@@ -86,7 +89,8 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
 Duration RealMachine::how_long_to_look(const Patience& patience) {
   const uint64_t before =
       std::exchange(segments_, stack_.counters()[Counter::tcp_in] + stack_.counters()[Counter::tcp_out]);
-  looks_for_bulk_ = segments_ - before >= kBulkSegments && (look_hopes_ > 0 || ++unlooked_ >= kSeldom);
+  looks_for_bulk_ =
+      segments_ - before >= kBulkSegments && !active_followers() && (look_hopes_ > 0 || ++unlooked_ >= kSeldom);
   if (!looks_for_bulk_) return patience.busy;
   unlooked_ = 0;
   return std::max(patience.busy, kBulkLook);
@@ -119,7 +123,7 @@ bool RealMachine::look_busily(Duration most, Time now) {
 }
 
 RealMachine::Turned RealMachine::wait_at_devices(Duration timeout, bool wants_writable, const Patience& patience) {
-  if (more_ && !wants_writable && ++unasked_ < kUnasked) {
+  if (!patience.waits || (more_ && !wants_writable && ++unasked_ < kUnasked)) {
     ports_.note_all_readable();
     return Turned::went_on;
   }
@@ -153,7 +157,7 @@ RealMachine::Turned RealMachine::wait_at_devices(Duration timeout, bool wants_wr
 // A call without a deadline goes on after a handler with SA_RESTART, and ends with EINTR after another. Asleep it is
 // told which it was; at the devices it cannot be, so with handlers of both kinds it sleeps.
 bool RealMachine::may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel) {
-  if (leader_ != Leader::nobody || !io_running_ || quit_ || others_wait()) return false;
+  if (leader_ != Leader::nobody || !io_running_ || quit_) return false;
   if (kernel.size() > kMostKernelDescriptors) return false;
   if (deadline != kNever || !kernel.empty() || waiter.mask != nullptr) return true;
   if (now_ - handlers_read_ > StackClockSource::kSlice) {
@@ -198,8 +202,7 @@ RealMachine::Led RealMachine::lead(Waiter& waiter, Time deadline, std::span<poll
   return wake;
 }
 
-// Nobody leads for a moment: this thread has something to do, and will be back. But those who sleep, and those who
-// sleep because it led, must not wait for it.
+// Nobody leads for a moment: this thread has something to do, and will be back, or another one.
 void RealMachine::leave_lead() {
   leader_ = Leader::nobody;
   leading_ = nullptr;
@@ -207,12 +210,27 @@ void RealMachine::leave_lead() {
   leader_until_ = Time{};  // the I/O thread looks soon: nobody needs to poke
   leader_waits_writable_ = true;
   led_ = true;
-  if (watch_sleeps_ || others_wait()) wake_watch();
+  if (watch_sleeps_) wake_watch();
+}
+
+// Nobody leads, and this thread comes by: it has had enough to do not to have waited for a while, and others may have
+// news.
+bool RealMachine::worth_a_glance() const {
+  if (leader_ != Leader::nobody || !io_running_ || quit_) return false;
+  const Duration unread = now_ - visited_;
+  return unread >= kGlance || (unread >= kGlanceForOthers && others_wait());
+}
+
+void RealMachine::glance() {
+  const NoCancel no_cancel;
+  leader_ = Leader::caller;
+  turn({.waits = false});
+  leader_ = Leader::nobody;
 }
 
 // A call comes to wait while a quiet one leads: that one would read for this one, and wake it, again and again.
 void RealMachine::ask_for_lead() {
-  if (leader_ != Leader::caller || wanted_ || !at_devices_ || !quiet(*leading_)) return;
+  if (leading_ == nullptr || wanted_ || !at_devices_ || !quiet(*leading_)) return;
   wanted_ = true;
   poked_.store(true, std::memory_order_relaxed);
   woken_descriptors_.push_back(wake_fd_);
@@ -230,7 +248,7 @@ void RealMachine::hand_lead_over(Waiter& waiter) {
 void RealMachine::io_thread() {
   now_ = lock();
   while (!quit_ || leader_ == Leader::caller) {
-    if (leader_ == Leader::caller || (led_ && !others_wait())) {
+    if (leader_ == Leader::caller || led_) {
       watch();
       continue;
     }
@@ -238,7 +256,7 @@ void RealMachine::io_thread() {
     leader_ = Leader::io_thread;
     turn({});
     leader_ = Leader::nobody;
-    // Whom this turn woke leads when he comes back, if he is alone.
+    // Whom this turn woke leads when he comes back.
     if (!woken_.empty() || !woken_descriptors_.empty()) {
       led_ = true;
       leader_until_ = Time{};
@@ -255,7 +273,8 @@ void RealMachine::watch() {
   if (led_) looks_ = 0;
   led_ = false;
   watch_sleeps_ = leader_ == Leader::caller && ++looks_ > kLong && !quit_;
-  const Duration moment = watch_sleeps_ ? kForever : kWatch;
+  const Duration awake = others_wait() ? kWatchForOthers : kWatch;
+  const Duration moment = watch_sleeps_ ? kForever : awake;
   const timespec until = to_timespec(StackClockSource::monotonic() + moment);
   watch_word_.store(0, std::memory_order_relaxed);
   clock_.unlock();

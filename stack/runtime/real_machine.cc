@@ -64,9 +64,9 @@ void RealMachine::poke() {
 
 Time RealMachine::lock() {
   mutex_.lock();
-  const Time now = clock_.lock();
-  note_gaps(now);
-  return now;
+  now_ = clock_.lock();
+  note_gaps(now_);
+  return now_;
 }
 
 // What the clock has found since the last look goes into the stream of events.
@@ -79,6 +79,11 @@ void RealMachine::note_gaps(Time now) {
 }
 
 void RealMachine::unlock() {
+  if (worth_a_glance()) glance();
+  leave_lock();
+}
+
+void RealMachine::leave_lock() {
   clock_.unlock();
   // The leader sleeps until leader_until_, and does not know what this visit asked for: a timer of the stack's, or a
   // frame that a device holds back for a moment. Most visits ask for nothing sooner: its sleep is sliced, and a

@@ -29,16 +29,17 @@ struct Patience {
   Time until = kNever;         // on the machine's clock
   std::span<pollfd> kernel{};  // descriptors of the kernel's (revents are set)
   const sigset_t* mask = nullptr;
-  Duration busy{};  // looks again and again for so long before it sleeps
+  Duration busy{};    // looks again and again for so long before it sleeps
+  bool waits = true;  // false: takes what is there
 };
 
 // A Stack, its mutex, its clock, its devices, and the one thread at a time that waits at them and reads them: the
 // leader.
 //
 // A thread that waits in a call takes the lead if nobody has it, and so reads its own answer: no other thread has to
-// run first. Between its calls nobody leads, for a moment: it usually comes back at once. The I/O thread looks every
-// kWatch, and leads where no caller does: when none has come back, or when several wait, since the one that leads will
-// leave the others alone. Under a leader that stays it sleeps.
+// run first. Between its calls nobody leads, for a moment: it usually comes back at once, and calls that come by look
+// at the devices every kGlance. The I/O thread watches, and leads where no caller does. Under a leader that stays it
+// sleeps.
 //
 // A call that has waited for kQuiet is quiet: nothing is likely to come for it soon (a server's accept() beside its
 // busy connections). It does not keep others from the lead, and gives its own lead to a call that comes to wait.
@@ -75,6 +76,11 @@ class RealMachine final : public Machine, private ReadySink {
  private:
   static constexpr Duration kWatch = std::chrono::milliseconds(1);
   static constexpr Duration kQuiet = std::chrono::milliseconds(5);
+  // While nobody leads: how long the devices may go unread until a call that comes by looks, or, with others waiting,
+  // the I/O thread.
+  static constexpr Duration kGlance = std::chrono::microseconds(100);
+  static constexpr Duration kGlanceForOthers = std::chrono::microseconds(50);
+  static constexpr Duration kWatchForOthers = std::chrono::microseconds(200);
 
   enum class Leader : uint8_t { nobody, io_thread, caller };
   enum class Turned : uint8_t { went_on, interrupted, descriptor };
@@ -83,6 +89,7 @@ class RealMachine final : public Machine, private ReadySink {
 
   void raise(SocketId socket, ReadyEvents events) override;
   void note_gaps(Time now);
+  void leave_lock();
   void let_go();
 
   // lead.cc: the turns of whoever leads, under the lock at their begin and their end.
@@ -94,6 +101,8 @@ class RealMachine final : public Machine, private ReadySink {
   bool may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel);
   Led lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
   void leave_lead();
+  bool worth_a_glance() const;
+  void glance();
   void ask_for_lead();
   void hand_lead_over(Waiter& waiter);
   void io_thread();
@@ -108,6 +117,7 @@ class RealMachine final : public Machine, private ReadySink {
   void leave(Waiter& waiter);
   bool quiet(const Waiter& waiter) const { return now_ - waiter.since > kQuiet; }
   bool others_wait() const;
+  bool active_followers() const;
   void release_stopped_waiters();
   void wake_threads(std::vector<std::atomic<uint32_t>*>& words, std::vector<int>& descriptors);
 
@@ -118,7 +128,8 @@ class RealMachine final : public Machine, private ReadySink {
   ReadySink* sink_ = nullptr;
   DevicePorts ports_;  // some of it is the leader's while it is outside the lock
   Stack stack_;
-  Time now_{};
+  Time now_{};      // when the lock was taken last
+  Time visited_{};  // when the devices were read last
   Waiter* followers_ = nullptr;
   std::vector<std::atomic<uint32_t>*> woken_;  // futex words to wake when the lock is let go
   std::vector<int> woken_descriptors_;
