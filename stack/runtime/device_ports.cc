@@ -63,13 +63,14 @@ bool DevicePorts::filled_all() const {
 // When the pool is exhausted fewer lie ready, and the device keeps what it has.
 void DevicePorts::refill(FramePool& pool) {
   for (Port& port : ports_) {
-    std::ranges::partition(port.frames, [](const FrameRef& frame) { return static_cast<bool>(frame); });
+    if (port.received == 0 && port.ready == port.frames.size()) continue;
     port.ready = 0;
     for (FrameRef& frame : port.frames) {
       if (!frame) frame = pool.make(port.frame_room);
-      if (!frame) break;
-      ++port.ready;
+      if (frame) ++port.ready;
     }
+    if (port.ready < port.frames.size())
+      std::ranges::partition(port.frames, [](const FrameRef& frame) { return static_cast<bool>(frame); });
   }
 }
 

@@ -85,16 +85,22 @@ void RealMachine::unlock() {
 
 void RealMachine::leave_lock() {
   clock_.unlock();
-  // The leader sleeps until leader_until_, and does not know what this visit asked for: a timer of the stack's, or a
-  // frame that a device holds back for a moment. Most visits ask for nothing sooner: its sleep is sliced, and a
-  // retransmission timer is longer than a slice.
+  const bool poked = io_running_ && calls_leader_back();
+  let_go();
+  if (poked) poke();
+}
+
+// The leader sleeps until leader_until_, and does not know what this visit asked for: a timer of the stack's, or a
+// frame that a device holds back for a moment. Most visits ask for nothing sooner: its sleep is sliced, and a
+// retransmission timer is longer than a slice. Where nobody leads there is nobody to tell.
+bool RealMachine::calls_leader_back() {
+  if (leader_until_ == Time{} && leader_waits_writable_) return false;
   const Time wanted = std::min(stack_.next_deadline(), ports_.next_deadline());
-  const bool sooner = io_running_ && wanted < leader_until_;
-  const bool refused = io_running_ && !leader_waits_writable_ && ports_.wants_writable();
+  const bool sooner = wanted < leader_until_;
+  const bool refused = !leader_waits_writable_ && ports_.wants_writable();
   if (sooner) leader_until_ = wanted;
   if (refused) leader_waits_writable_ = true;
-  let_go();
-  if (sooner || refused) poke();
+  return sooner || refused;
 }
 
 // Those who were woken run on when the lock is free, or they would only run into it.

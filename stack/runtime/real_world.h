@@ -90,6 +90,7 @@ class RealMachine final : public Machine, private ReadySink {
   void raise(SocketId socket, ReadyEvents events) override;
   void note_gaps(Time now);
   void leave_lock();
+  bool calls_leader_back();
   void let_go();
 
   // lead.cc: the turns of whoever leads, under the lock at their begin and their end.
