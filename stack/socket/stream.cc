@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 
 namespace limpid {
 
@@ -100,6 +101,31 @@ struct Reading {
   bool discard = false;  // MSG_TRUNC: the bytes are thrown away
 };
 
+// From so many bytes on a copy is worth a second visit to the stack: others get in while it is made.
+constexpr size_t kLongCopy = size_t{16} * 1024;
+
+// RECEIVE whose copy is made without the lock: the text is on loan meanwhile, and counts as unread.
+Result<size_t> receive_unlocked(Hold& hold, SocketId id, MutableByteSpan room) {
+  LentText text;
+  const auto lent = hold.stack().tcp_borrow(id, room.size(), text, hold.now());
+  if (!lent) return lent;
+  hold.release();
+  size_t copied = 0;
+  for (const ReassemblyQueue::Piece& piece : text.pieces) {
+    const ByteSpan bytes = piece.text.bytes();
+    std::memcpy(room.data() + copied, bytes.data(), bytes.size());
+    copied += bytes.size();
+  }
+  hold.take();
+  hold.stack().tcp_give_back(id, text, hold.now());
+  return copied;
+}
+
+Result<size_t> receive_some(Hold& hold, SocketId id, MutableByteSpan room, bool peek) {
+  const bool is_long = !peek && room.size() >= kLongCopy && hold.stack().tcp_readable_bytes(id) >= kLongCopy;
+  return is_long ? receive_unlocked(hold, id, room) : hold.stack().tcp_receive(id, room, {.peek = peek}, hold.now());
+}
+
 // One round of RECEIVE, into every piece behind the first `got` bytes. 0: end of stream or the buffers are full;
 // EAGAIN: nothing more is there; else an errno.
 int receive_pieces(Hold& hold, OpenSocket& socket, std::span<const iovec> pieces, const Reading& how, size_t& got,
@@ -120,7 +146,7 @@ int receive_pieces(Hold& hold, OpenSocket& socket, std::span<const iovec> pieces
         return 0;
       }
       if (how.discard) room = std::span(thrown_away).first(std::min(room.size(), sizeof thrown_away));
-      const auto read = hold.stack().tcp_receive(socket.id, room, {.peek = how.peek}, hold.now());
+      const auto read = receive_some(hold, socket.id, room, how.peek);
       if (!read) return to_errno(read.error());
       if (*read == 0) {
         ended = true;
