@@ -31,6 +31,7 @@ std::optional<FrameOffload> parse_vnet_header(ByteSpan header, size_t frame_size
   if (header.size() < kVnetHeaderSize) return std::nullopt;
   VnetHeader h;
   std::memcpy(&h, header.data(), sizeof h);
+  if (h.header_length > frame_size) return std::nullopt;
 
   FrameOffload o;
   o.checksum_known = (h.flags & kDataValid) != 0;

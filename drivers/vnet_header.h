@@ -16,7 +16,8 @@ namespace limpid {
 inline constexpr size_t kVnetHeaderSize = 10;
 
 // Nothing when the header is cut, contradicts itself or the frame behind it, or asks for what was not agreed on (UDP
-// fragmentation). `frame_size`: bytes that follow the header. The header length is a hint, and not looked at.
+// fragmentation). `frame_size`: bytes that follow the header. The header length is a hint, which only must not reach
+// beyond the frame.
 std::optional<FrameOffload> parse_vnet_header(ByteSpan header, size_t frame_size);
 
 // `head`: all headers of the frame that the header goes in front of.

@@ -57,7 +57,7 @@ Cable open_cable(const HostOptions& options) {
   TunOptions tun;
   tun.name = options.tun;
   tun.log = print_line;
-  tun.offloads = options.offloads && options.fault.empty();  // faults befall packets as they would be on a wire
+  tun.offloads = options.offloads;
   if (options.fd >= 0) {
     cable.device = std::make_unique<TunDevice>(options.fd, tun);
     cable.way = fmt::format("descriptor {}", options.fd);

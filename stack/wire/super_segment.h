@@ -7,50 +7,66 @@
 //   body: text, in pieces          each packet's share of it, where it lies
 //
 //   for (SuperSegment s(head, link_header, body, offload); s.next();) send(s.head(), s.body());
+//
+// next(n) cuts off a smaller super-segment of n packets: what a link has left of a larger one.
+//
+// A frame that is one packet already gets its checksum and nothing else, whatever its protocol.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "stack/base/bytes.h"
+#include "stack/base/checksum.h"
 #include "stack/base/frame_offload.h"
 
 namespace limpid {
 
 class SuperSegment {
  public:
-  // `head`: all headers, a link header of `link_header` bytes first; `offload`: its open checksum is TCP's. A frame
-  // that is one packet already gets its checksum and nothing else. One whose head cannot hold its headers has no
-  // packets.
-  SuperSegment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body, const FrameOffload& offload);
-
-  bool next();  // makes the next packet; false: there was none left
-  ByteSpan head() const { return ByteSpan(copy_).first(whole_head_.size()); }
-  std::span<const ByteSpan> body() const { return share_; }  // good until next()
-
- private:
   static constexpr size_t kLargestHead = 192;  // link header, IPv4 60, TCP 60
 
+  // `head`: all headers, a link header of `link_header` bytes first; `offload`: its open checksum is TCP's. Of a frame
+  // that is one packet the beginning, as far as the checksum's field at least. One whose head cannot hold its headers
+  // has no packets.
+  SuperSegment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body, const FrameOffload& offload);
+
+  bool next(uint32_t most = 1);  // makes a piece of the next `most` packets, or of what is left; false: nothing was
+  ByteSpan head() const { return ByteSpan(copy_).first(whole_head_.size()); }
+  std::span<const ByteSpan> body() const { return share_; }   // good until next()
+  const FrameOffload& offload() const { return left_open_; }  // of the piece: all zero, unless it is several packets
+
+ private:
   void take_text(size_t bytes);
+  void close_checksum();
   void write_ip(MutableByteSpan ip) const;
-  void write_tcp(ByteSpan ip, MutableByteSpan tcp) const;
+  void write_tcp(MutableByteSpan tcp, bool open) const;
 
   ByteSpan whole_head_;
   size_t link_header_;
-  size_t tcp_at_;
+  FrameOffload offload_;
   std::span<const ByteSpan> pieces_;
-  size_t piece_ = 0;   // the next to be cut from …
-  size_t offset_ = 0;  // … and where in it
-  size_t text_ = 0;    // bytes in all
-  size_t each_ = 0;    // of each packet but the last
-  size_t done_ = 0;    // bytes of text in packets before this one
-  size_t length_ = 0;  // and in this one
-  uint32_t index_ = 0;
+  size_t piece_ = 0;    // the next to be cut from …
+  size_t offset_ = 0;   // … and where in it
+  size_t text_ = 0;     // bytes in all
+  size_t each_ = 0;     // of each packet but the last
+  size_t done_ = 0;     // bytes of text in packets before this piece
+  size_t length_ = 0;   // and in this piece
+  uint32_t index_ = 0;  // of its first packet
   bool over_ = false;
-  std::array<std::byte, kLargestHead> copy_{};
+  Checksum ip_sum_;      // of what is the same in every packet
+  Checksum pseudo_sum_;  // likewise, the length not included
+  Checksum tcp_sum_;
+  FrameOffload left_open_{};
+  std::array<std::byte, kLargestHead> copy_;
   std::vector<ByteSpan> share_;
 };
+
+// Of a super-segment that lies in one piece: where its text begins. Nothing if it is no TCP segment over IPv4 whose
+// headers lie as `offload` says.
+std::optional<size_t> super_segment_text(ByteSpan frame, size_t link_header, const FrameOffload& offload);
 
 }  // namespace limpid

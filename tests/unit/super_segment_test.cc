@@ -7,7 +7,10 @@
 #include <string>
 
 #include "drivers/vnet_header.h"
+#include "stack/base/checksum.h"
 #include "stack/base/rng.h"
+#include "stack/wire/pseudo_header.h"
+#include "stack/wire/udp.h"
 #include "tests/support/packets.h"
 
 namespace limpid {
@@ -136,11 +139,84 @@ TEST(SuperSegment, WhereverItsTextLiesThePacketsAreTheSame) {
 }
 
 TEST(SuperSegment, AHeadThatCannotHoldItsHeadersIsNotCut) {
-  Super s = super_segment(100, 0, kAck);
+  Super s = super_segment(100, 50, kAck);
   s.offload.checksum_begin = 10;
   EXPECT_EQ(cut(s).size(), 0U);
   s.offload.checksum_begin = 60;
   EXPECT_EQ(cut(s).size(), 0U);
+}
+
+// Whatever its protocol: the sum of the pseudo-header stands in its place, and the rest is added.
+TEST(SuperSegment, AnOpenChecksumOfAnotherProtocolIsFinished) {
+  const std::string text = "seven..";
+  const ByteSpan body = as_span(text);
+  Bytes finished(28);
+  Ipv4Header ip = ip_header(kA, kB, IpProtocol::udp);
+  ip.total_length = 35;
+  ip.write(MutableByteSpan(finished).first(20));
+  UdpHeader{.source_port = 9, .destination_port = 10}.write(MutableByteSpan(finished).subspan(20), kA, kB, {&body, 1});
+  Checksum pseudo;
+  add_pseudo_header(pseudo, kA, kB, IpProtocol::udp, 15);
+  Bytes open = finished;
+  store16(open, 26, static_cast<uint16_t>(~pseudo.finish()));
+  SuperSegment s(open, 0, {&body, 1}, {.checksum_begin = 20, .checksum_field = 6, .checksum_open = true});
+  ASSERT_TRUE(s.next());
+  EXPECT_EQ(Bytes(s.head().begin(), s.head().end()), finished);
+  EXPECT_FALSE(s.next());
+}
+
+// What a link has left of it goes on as smaller ones, which are cut into the same packets.
+TEST(SuperSegment, ItsPiecesStandForTheSamePackets) {
+  const Super s = super_segment(9500, 1000, kAck | tcp_flag::psh | tcp_flag::cwr, 14);
+  const auto packets = cut(s);
+  const ByteSpan body = as_span(s.text);
+  SuperSegment super(s.head, s.link_header, {&body, 1}, s.offload);
+  size_t packet = 0;
+  for (const uint32_t many : {3U, 1U, 4U, 9U}) {
+    ASSERT_TRUE(super.next(many));
+    EXPECT_EQ(super.offload().segment_text, many > 1 ? 1000 : 0);
+    Super piece{.head = Bytes(super.head().begin(), super.head().end()),
+                .text = {},
+                .offload = super.offload(),
+                .link_header = s.link_header};
+    for (const ByteSpan p : super.body()) piece.text.append(reinterpret_cast<const char*>(p.data()), p.size());
+    if (many == 1) {
+      ++packet;
+      continue;
+    }
+    for (const Cut& c : cut(piece)) {
+      ASSERT_LT(packet, packets.size());
+      EXPECT_EQ(c.text, packets[packet].text);
+      EXPECT_EQ(c.tcp.sequence, packets[packet].tcp.sequence);
+      EXPECT_EQ(c.tcp.flags, packets[packet].tcp.flags);
+      EXPECT_EQ(c.ip.identification, packets[packet].ip.identification);
+      ++packet;
+    }
+  }
+  EXPECT_EQ(packet, packets.size());
+  EXPECT_FALSE(super.next(1));
+}
+
+TEST(SuperSegment, ItsTextIsFoundOnlyWhereItsHeadersAgree) {
+  const Super s = super_segment(3000, 1000, kAck, 14);
+  Bytes frame = s.head;
+  frame.insert(frame.end(), as_span(s.text).begin(), as_span(s.text).end());
+  EXPECT_EQ(super_segment_text(frame, 14, s.offload), s.head.size());
+  const auto found = [&](size_t at, uint8_t value, FrameOffload offload) {
+    Bytes other = frame;
+    store8(other, at, value);
+    return super_segment_text(other, 14, offload).has_value();
+  };
+  EXPECT_FALSE(found(14, 0x65, s.offload)) << "IPv6";
+  EXPECT_FALSE(found(14, 0x46, s.offload)) << "its IP header ends elsewhere";
+  EXPECT_FALSE(found(14 + 9, 17, s.offload)) << "UDP";
+  EXPECT_FALSE(found(14 + 3, 1, s.offload)) << "another length";
+  EXPECT_FALSE(found(34 + 12, 0x40, s.offload)) << "a TCP header that is too short";
+  EXPECT_FALSE(super_segment_text(ByteSpan(frame).first(50), 14, s.offload)) << "cut";
+  FrameOffload other = s.offload;
+  other.checksum_field = 6;
+  EXPECT_FALSE(super_segment_text(frame, 14, other));
+  EXPECT_FALSE(super_segment_text(frame, 0, s.offload));
 }
 
 // --- the virtio-net header
@@ -202,7 +278,8 @@ TEST(VnetHeader, OneThatLiesIsRefused) {
   EXPECT_TRUE(refused([](VnetWords& w) { w.checksum_start = 2990; })) << "the field lies beyond the frame";
   EXPECT_TRUE(refused([](VnetWords& w) { w.checksum_offset = 65535; }));
   EXPECT_TRUE(refused([](VnetWords&) {}, 37)) << "likewise";
-  EXPECT_FALSE(refused([](VnetWords& w) { w.header_length = 65535; })) << "a hint, which nobody reads";
+  EXPECT_TRUE(refused([](VnetWords& w) { w.header_length = 3001; })) << "headers beyond the frame";
+  EXPECT_FALSE(refused([](VnetWords& w) { w.header_length = 3000; })) << "a hint, which may count text too";
   EXPECT_FALSE(parse_vnet_header(ByteSpan(vnet(good)).first(9), 3000)) << "cut";
 }
 
