@@ -239,6 +239,30 @@ void switch_offloads_off(const std::string& interface) {
   ethtool_off(interface, ETHTOOL_STXCSUM, "transmit checksum offload");
 }
 
+void switch_udp_segmentation_off(const std::string& interface) {
+  // A feature without a command of its own: it goes by its place in the list of names.
+  constexpr size_t kMost = 256;
+  std::vector<std::byte> buffer(sizeof(ethtool_gstrings) + kMost * ETH_GSTRING_LEN);
+  ethtool_gstrings names{.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = kMost};
+  std::memcpy(buffer.data(), &names, sizeof names);
+  ifreq request = request_for(interface);
+  request.ifr_data = reinterpret_cast<char*>(buffer.data());
+  if (interface_ioctl(SIOCETHTOOL, request) != 0) return;
+  std::memcpy(&names, buffer.data(), sizeof names);
+  for (uint32_t i = 0; i < std::min<uint32_t>(names.len, kMost); ++i) {
+    const char* name = reinterpret_cast<const char*>(buffer.data()) + sizeof names + size_t{i} * ETH_GSTRING_LEN;
+    if (std::strncmp(name, "tx-udp-segmentation", ETH_GSTRING_LEN) != 0) continue;
+    std::vector<std::byte> change(sizeof(ethtool_sfeatures) + kMost / 32 * sizeof(ethtool_set_features_block));
+    const ethtool_sfeatures head{.cmd = ETHTOOL_SFEATURES, .size = names.len / 32 + (names.len % 32 != 0 ? 1 : 0)};
+    const ethtool_set_features_block off{.valid = uint32_t{1} << i % 32, .requested = 0};
+    std::memcpy(change.data(), &head, sizeof head);
+    std::memcpy(change.data() + sizeof head + size_t{i / 32} * sizeof off, &off, sizeof off);
+    request.ifr_data = reinterpret_cast<char*>(change.data());
+    (void)interface_ioctl(SIOCETHTOOL, request);  // a kernel that does not know the feature has none to switch off
+    return;
+  }
+}
+
 void disable_ipv6(const std::string& interface) {
   try {
     write_sysctl(fmt::format("net/ipv6/conf/{}/disable_ipv6", interface), "1");

@@ -40,6 +40,8 @@ bool wait_until_running(const std::string& interface, Duration patience);
 void set_transmit_queue(const std::string& interface, uint32_t frames);  // txqueuelen
 // Checksum left to hardware (tx), scatter-gather, TSO, GSO and GRO off: what leaves the interface is finished frames.
 void switch_offloads_off(const std::string& interface);
+// Super-segments of UDP (UDP_SEGMENT) are cut before they leave the interface.
+void switch_udp_segmentation_off(const std::string& interface);
 // No router solicitations and link-local chatter. A kernel without IPv6 is left as it is.
 void disable_ipv6(const std::string& interface);
 // A file under /proc/sys, named with slashes: write_sysctl("net/ipv4/tcp_retries2", "255").

@@ -10,8 +10,10 @@
 // somebody else (PACKET_OTHERHOST) and its own IP leaves it alone, while a frame for L would be taken in by both
 // stacks. A veth does not filter by address; promiscuous mode is asked for all the same, for interfaces that do.
 //
-// Checksum and segmentation offload must be off on both ends (netconfig.h, switch_offloads_off) until we read
-// virtio-net headers: a frame whose checksum was left to hardware is counted in partial_checksum and said in the log.
+// With offloads (PACKET_VNET_HDR) each frame has a virtio-net header in front, as with TUN (vnet_header.h), and the two
+// ends of a veth hand each other segments of up to 64 KiB, unsummed. Without them checksum and segmentation offload
+// must be off on both ends (netconfig.h, switch_offloads_off): a frame whose checksum was left to hardware is then
+// counted in partial_checksum and said in the log.
 #pragma once
 
 #include <sys/socket.h>
@@ -28,9 +30,9 @@
 namespace limpid {
 
 struct PacketOptions {
-  std::string interface{};   // our end of the pair; must exist and be Ethernet
-  MacAddress mac{};          // link address of our host; zero: one is made from the interface's name
-  bool vnet_header = false;  // PACKET_VNET_HDR: not built yet
+  std::string interface{};  // our end of the pair; must exist and be Ethernet
+  MacAddress mac{};         // link address of our host; zero: one is made from the interface's name
+  bool offloads = false;    // PACKET_VNET_HDR, if the kernel has it
   LogLine log{};
 };
 
@@ -45,15 +47,24 @@ class PacketDevice final : public Device {
   bool wants_writable() const override { return refusing_.load(std::memory_order_relaxed); }
   Capabilities capabilities() const override;
 
+  bool offloads() const { return offloads_; }
   const DeviceCounters& counters() const { return counters_; }
 
  private:
   struct ReceiveRing;
   bool accept_frame(size_t index, Frame& frame);
+  bool drop(std::atomic<uint64_t>& counter, const char* consequence);
+  void switch_offloads_on();
+  int write_pieces(const TxFrame& frame);
+  Transmit conclude(int error);
+  Transmit transmit_cut(const TxFrame& frame);
 
   std::string interface_;
   MacAddress mac_;
   KernelDescriptor fd_;
+  bool vnet_header_ = false;  // stands in front of each frame
+  bool offloads_ = false;     // and may say that something is left undone
+  bool cuts_ = false;         // the kernel broke its word: what we send is finished here (under the stack's lock)
   ErrorLog log_;
   DeviceCounters counters_;
   std::atomic<bool> refusing_{false};

@@ -4,16 +4,12 @@
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 
-#include <array>
 #include <cerrno>
-#include <vector>
 
+#include "drivers/offload_test.h"
 #include "drivers/tun.h"
 #include "drivers/vnet_header.h"
-#include "stack/wire/ethernet.h"
-#include "stack/wire/ipv4.h"
 #include "stack/wire/super_segment.h"
-#include "stack/wire/tcp.h"
 
 namespace limpid {
 
@@ -31,37 +27,17 @@ void TunDevice::switch_offloads_on() {
   for (const uint16_t segment_text : {uint16_t{0}, uint16_t{1000}}) {
     if (const int error = try_offload(segment_text); error != 0) {
       ::ioctl(fd_.get(), TUNSETOFFLOAD, 0);
-      return log_.report(segment_text == 0 ? "an open checksum" : "a super-segment", error, kConsequence);
+      return log_.report(OffloadTest::name(segment_text), error, kConsequence);
     }
   }
   offloads_ = true;
 }
 
-// A segment from 127.0.0.1 to itself, which the kernel takes off the device and drops as nonsense: the error number
-// with which the device refused it, or 0. EIO means no more than that the interface is still down.
+// The error number with which the device refused a frame of that sort, or 0. EIO means no more than that the interface
+// is still down.
 int TunDevice::try_offload(uint16_t segment_text) {
-  const IpAddress nowhere = IpAddress::v4(127, 0, 0, 1);
-  const std::array<std::byte, 2000> text{};
-  const TcpHeader tcp{.flags = tcp_flag::ack};
-  const size_t tcp_at = link_header() + Ipv4Header::kMinSize;
-  std::vector<std::byte> head(tcp_at + tcp.size());
-  const MutableByteSpan out(head);
-  if (kind_ == TunKind::tap)
-    EthernetHeader{.destination = mac_, .source = mac_, .type = ether_type::ipv4}.write(out.first(link_header()));
-  Ipv4Header{.total_length = static_cast<uint16_t>(head.size() - link_header() + text.size()),
-             .protocol = IpProtocol::tcp,
-             .source = nowhere,
-             .destination = nowhere}
-      .write(out.subspan(link_header(), Ipv4Header::kMinSize));
-  tcp.write_open(out.subspan(tcp_at), nowhere, nowhere, text.size());
-
-  const ByteSpan body(text);
-  const int error = write_pieces({.head = head,
-                                  .body = {&body, 1},
-                                  .offload = {.segment_text = segment_text,
-                                              .checksum_begin = static_cast<uint16_t>(tcp_at),
-                                              .checksum_field = TcpHeader::kChecksumField,
-                                              .checksum_open = true}});
+  const OffloadTest test(segment_text, mac_, link_header());
+  const int error = write_pieces(test.frame());
   return error == EIO ? 0 : error;
 }
 

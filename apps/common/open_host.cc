@@ -67,6 +67,7 @@ Cable open_cable(const HostOptions& options) {
   } else if (!options.packet.empty()) {
     PacketOptions packet;
     packet.interface = options.packet;
+    packet.offloads = options.offloads;
     packet.log = print_line;
     cable.device = std::make_unique<PacketDevice>(packet);
     cable.way = fmt::format("AF_PACKET on {}", options.packet);
@@ -285,7 +286,8 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   group->add_option("--trace", options.trace, "print every packet and decision as a dialogue: a file, or - for stderr");
   group->add_option("--qlog", options.qlog, "write every event as qlog (JSON), for viewers and scripts, to this file");
   group->add_option("--control", options.control, "path of the socket that limpid-ss asks");
-  group->add_flag("!--no-offloads", options.offloads, "packets of the MTU and finished checksums only, over TUN");
+  group->add_flag("!--no-offloads", options.offloads,
+                  "packets of the MTU and finished checksums only, over the device");
   group->add_option("--busy-poll", options.busy_poll_us,
                     "microseconds for which a waiting call looks at the device again and again before it sleeps");
   group->add_option(

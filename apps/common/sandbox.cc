@@ -232,7 +232,14 @@ Cable make_tun(TunKind kind, bool offloads) {
   throw DeviceError(EBUSY, "all device numbers of this private network are taken", "end some of the programs in it");
 }
 
-Cable make_veth() {
+// The kernel's end gives and takes super-segments of TCP as a veth does anyhow; but we do not cut those of UDP.
+void agree_on_offloads(const PacketDevice& device, const std::string& ours, const std::string& theirs) {
+  if (device.offloads()) return switch_udp_segmentation_off(theirs);
+  switch_offloads_off(ours);
+  switch_offloads_off(theirs);
+}
+
+Cable make_veth(bool offloads) {
   for (unsigned number = 0; number < kCables; ++number) {
     if (is_taken(number)) continue;
     PacketOptions options;
@@ -244,12 +251,12 @@ Cable make_veth() {
       if (error.error() == EEXIST) continue;
       throw;
     }
-    switch_offloads_off(options.interface);
-    switch_offloads_off(theirs);
     quiet(options.interface);
     set_interface_up(options.interface, true);
-    Cable cable = finish_cable(std::make_unique<PacketDevice>(options),
-                               fmt::format("veth pair {} and AF_PACKET", theirs), theirs, number);
+    options.offloads = offloads;
+    auto device = std::make_unique<PacketDevice>(options);
+    agree_on_offloads(*device, options.interface, theirs);
+    Cable cable = finish_cable(std::move(device), fmt::format("veth pair {} and AF_PACKET", theirs), theirs, number);
     cable.stays = true;
     wait_until_running(theirs, 3s);
     wait_until_running(options.interface, 3s);
@@ -316,14 +323,14 @@ std::string enter_private_network() {
 bool inside_private_network() { return getenv(kPrivateNetworkVariable) != nullptr; }
 
 Cable make_cable(const std::string& prefer, bool offloads) {
-  if (prefer == "veth") return make_veth();
+  if (prefer == "veth") return make_veth(offloads);
   if (prefer == "tap") return make_tun(TunKind::tap, offloads);
   try {
     return make_tun(TunKind::tun, offloads);
   } catch (const DeviceError& no_tun) {
     if (prefer == "tun") throw;
     try {
-      Cable cable = make_veth();
+      Cable cable = make_veth(offloads);
       cable.way += fmt::format(" (no TUN: {})", no_tun.cause());
       return cable;
     } catch (const DeviceError& no_veth) {

@@ -131,7 +131,7 @@ void Ip::State::arp_send(Interface& out, const ArpPacket& arp, const MacAddress&
   const EventNumber event = tracer.emit(EventKind::arp_sent, rule, 0, now, {arp.operation, arp.target_ip.v4_bits()});
   HeaderBuffer head;
   arp.write(head.prepend(ArpPacket::kSize));
-  const Transmit answer = ethernet_out(out, to, ether_type::arp, head, {}, event, now);
+  const Transmit answer = ethernet_out(out, to, ether_type::arp, head, {}, event, {}, now);
   counters.add(answer == Transmit::taken ? Counter::arp_out : Counter::link_drop_refused);
 }
 
@@ -147,12 +147,12 @@ void Ip::State::neighbor_timer(Neighbor& neighbor, Time now) {
 // ------------------------------------------------------------------------------------------------------
 
 // RFC 1122 §2.3.2.2: at least the latest packet is kept, so a full queue loses its oldest.
-void Ip::State::wait_for(Neighbor& neighbor, FrameRef frame, EventNumber event, Time now) {
-  if (!frame) {
+void Ip::State::wait_for(Neighbor& neighbor, WaitingPacket packet, Time now) {
+  if (!packet.frame) {
     drop_frame(interfaces[neighbor.key.interface], 0, Counter::link_drop_no_frame, now);
     return;
   }
-  neighbor.waiting.push_back({.frame = std::move(frame), .event = event});
+  neighbor.waiting.push_back(std::move(packet));
   if (neighbor.waiting.size() <= config.neighbor_queue_packets) return;
   neighbor.waiting.pop_front();
   counters.add(Counter::arp_drop_queue_full);
@@ -162,9 +162,11 @@ void Ip::State::wait_for(Neighbor& neighbor, FrameRef frame, EventNumber event, 
 void Ip::State::send_waiting(Interface& out, Neighbor& neighbor, Time now) {
   while (!neighbor.waiting.empty()) {
     WaitingPacket& packet = neighbor.waiting.front();
-    HeaderBuffer head;  // the Ethernet header alone; the packet is the body
-    const ByteSpan body = packet.frame->bytes();
-    if (ethernet_out(out, neighbor.mac, ether_type::ipv4, head, {&body, 1}, packet.event, now) == Transmit::refused) {
+    HeaderBuffer head;
+    std::ranges::copy(packet.frame->bytes().first(packet.headers), head.prepend(packet.headers).begin());
+    const ByteSpan body = packet.frame->bytes().subspan(packet.headers);
+    if (ethernet_out(out, neighbor.mac, ether_type::ipv4, head, {&body, 1}, packet.event, packet.frame->offload, now) ==
+        Transmit::refused) {
       out.frames_wait = true;  // link_writable() goes on from here
       return;
     }

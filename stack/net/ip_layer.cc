@@ -131,8 +131,7 @@ Result<Path> Ip::State::routed_path(const IpAddress& destination, const IpAddres
               .next_hop = next_hop,
               .mtu = out.config.mtu,
               .broadcast = false,
-              // A packet that waits for its neighbor waits as bytes alone: on Ethernet nothing is left undone.
-              .offloads = out.config.offloads && out.config.kind == LinkKind::ip};
+              .offloads = out.config.offloads};
 }
 
 PathMtu Ip::path_mtu(const IpAddress& destination, Time now) const { return state_->path_mtus.find(destination, now); }

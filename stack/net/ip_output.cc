@@ -125,7 +125,7 @@ SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::sp
   }
   Interface& out = interfaces[path.interface];
   const SendOutcome outcome =
-      out.config.kind == LinkKind::ethernet ? transmit_ethernet(out, path, head, body, event, now)
+      out.config.kind == LinkKind::ethernet ? transmit_ethernet(out, path, head, body, event, offload, now)
       : frame_out(out, {.head = head.bytes(), .body = body, .event = event, .offload = offload}, now) == Transmit::taken
           ? SendOutcome::sent
           : SendOutcome::refused;
@@ -137,27 +137,33 @@ SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::sp
 }
 
 SendOutcome Ip::State::transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head,
-                                         std::span<const ByteSpan> body, EventNumber event, Time now) {
+                                         std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload,
+                                         Time now) {
   MacAddress to = MacAddress::broadcast();
   if (path.next_hop.is_multicast()) {
     to = MacAddress::of_group(path.next_hop);
   } else if (!path.broadcast) {
     Neighbor& neighbor = neighbor_for(out, path.next_hop, now);
     if (!neighbor.usable()) {
-      wait_for(neighbor, copy_packet(head, body), event, now);
+      WaitingPacket packet{copy_packet(head, body), static_cast<uint32_t>(head.size()), event};
+      if (packet.frame) packet.frame->offload = offload;
+      wait_for(neighbor, std::move(packet), now);
       return SendOutcome::sent;
     }
     to = neighbor.mac;
   }
-  const Transmit answer = ethernet_out(out, to, ether_type::ipv4, head, body, event, now);
+  const Transmit answer = ethernet_out(out, to, ether_type::ipv4, head, body, event, offload, now);
   return answer == Transmit::taken ? SendOutcome::sent : SendOutcome::refused;
 }
 
 Transmit Ip::State::ethernet_out(Interface& out, const MacAddress& to, uint16_t type, HeaderBuffer& head,
-                                 std::span<const ByteSpan> body, EventNumber event, Time now) {
+                                 std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload,
+                                 Time now) {
   const EthernetHeader header{.destination = to, .source = out.config.mac, .type = type};
   header.write(head.prepend(EthernetHeader::kSize));
-  TxFrame frame{.head = head.bytes(), .body = body, .event = event};
+  TxFrame frame{.head = head.bytes(), .body = body, .event = event, .offload = offload};
+  if (offload.checksum_open)
+    frame.offload.checksum_begin = static_cast<uint16_t>(offload.checksum_begin + EthernetHeader::kSize);
 
   // RFC 894: what is shorter than 46 bytes is padded with zeros, which the IP length does not count.
   std::array<std::byte, EthernetHeader::kSize + EthernetHeader::kMinPayload> padded{};

@@ -102,9 +102,9 @@ struct Ip::State {
   SendOutcome transmit_ip(const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body, EventNumber event,
                           const FrameOffload& offload, Time now);
   SendOutcome transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
-                                EventNumber event, Time now);
+                                EventNumber event, const FrameOffload& offload, Time now);
   Transmit ethernet_out(Interface& out, const MacAddress& to, uint16_t type, HeaderBuffer& head,
-                        std::span<const ByteSpan> body, EventNumber event, Time now);
+                        std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload, Time now);
   Transmit frame_out(Interface& out, const TxFrame& frame, Time now);
   void loop_back(const HeaderBuffer& head, std::span<const ByteSpan> body, EventNumber event, Time now);
   FrameRef copy_packet(const HeaderBuffer& head, std::span<const ByteSpan> body);
@@ -120,7 +120,7 @@ struct Ip::State {
   void start_asking(Neighbor& neighbor, Neighbor::State state, Time now);
   void ask(Neighbor& neighbor, Time now);
   void neighbor_timer(Neighbor& neighbor, Time now);
-  void wait_for(Neighbor& neighbor, FrameRef frame, EventNumber event, Time now);
+  void wait_for(Neighbor& neighbor, WaitingPacket packet, Time now);
   void send_waiting(Interface& out, Neighbor& neighbor, Time now);
   void give_up(std::deque<WaitingPacket> packets, Time now);
 };

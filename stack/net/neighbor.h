@@ -31,9 +31,10 @@ struct NeighborKey {
   friend bool operator==(const NeighborKey&, const NeighborKey&) = default;
 };
 
-// A packet that waits: from its IP header on, with room for the Ethernet header in front.
+// A packet that waits: from its IP header on. What was left undone on it stays so (the frame says what).
 struct WaitingPacket {
   FrameRef frame;
+  uint32_t headers = 0;  // bytes, IP and transport
   EventNumber event = 0;
 };
 
