@@ -231,6 +231,12 @@ void set_transmit_queue(const std::string& interface, uint32_t frames) {
     fail(error, fmt::format("transmit queue of {} frames on {}", frames, interface));
 }
 
+std::optional<uint32_t> transmit_queue(const std::string& interface) {
+  ifreq request = request_for(interface);
+  if (interface_ioctl(SIOCGIFTXQLEN, request) != 0) return std::nullopt;
+  return static_cast<uint32_t>(request.ifr_qlen);
+}
+
 void switch_offloads_off(const std::string& interface) {
   ethtool_off(interface, ETHTOOL_STSO, "TSO");
   ethtool_off(interface, ETHTOOL_SGSO, "GSO");

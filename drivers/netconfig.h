@@ -38,6 +38,7 @@ void set_interface_up(const std::string& interface, bool up);
 // second, and drops what is sent over one before. False: it took longer than that.
 bool wait_until_running(const std::string& interface, Duration patience);
 void set_transmit_queue(const std::string& interface, uint32_t frames);  // txqueuelen
+std::optional<uint32_t> transmit_queue(const std::string& interface);    // nothing when there is none of that name
 // Checksum left to hardware (tx), scatter-gather, TSO, GSO and GRO off: what leaves the interface is finished frames.
 void switch_offloads_off(const std::string& interface);
 // Super-segments of UDP (UDP_SEGMENT) are cut before they leave the interface.

@@ -108,6 +108,7 @@ TunDevice::TunDevice(const TunOptions& options)
       vnet_header_(options.offloads),
       log_(name_, options.log) {
   switch_offloads_on();
+  match_queue_to_windows();
 }
 
 TunDevice::TunDevice(int adopted, const TunOptions& options)

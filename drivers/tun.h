@@ -56,6 +56,7 @@ class TunDevice final : public Device {
   Read receive_one(Frame& frame);
   Read drop(std::atomic<uint64_t>& counter, const char* consequence);
   void switch_offloads_on();
+  void match_queue_to_windows();
   int try_offload(uint16_t segment_text);
   int write_pieces(const TxFrame& frame);
   Transmit conclude(int error);

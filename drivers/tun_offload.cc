@@ -1,11 +1,13 @@
 // Offloads of a TUN or TAP: agreed on with the kernel, tried out before they are promised, and done here when the
 // kernel breaks its word.
 #include <fmt/format.h>
+#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 
 #include <cerrno>
 
+#include "drivers/netconfig.h"
 #include "drivers/offload_test.h"
 #include "drivers/tun.h"
 #include "drivers/vnet_header.h"
@@ -31,6 +33,21 @@ void TunDevice::switch_offloads_on() {
     }
   }
   offloads_ = true;
+}
+
+// What waits in the kernel's end for us to read it: when that is full, frames are lost without a word. The kernel's 500
+// hold any window in super-segments, but not half of one in packets. A persistent interface is its owner's.
+void TunDevice::match_queue_to_windows() {
+  constexpr uint32_t kPackets = 10'000;  // of 1460 bytes: the largest receive buffer
+  ifreq request{};
+  if (offloads_ || ::ioctl(fd_.get(), TUNGETIFF, &request) < 0) return;
+  if ((static_cast<unsigned short>(request.ifr_flags) & IFF_PERSIST) != 0) return;
+  if (transmit_queue(name_).value_or(kPackets) >= kPackets) return;
+  try {
+    set_transmit_queue(name_, kPackets);
+  } catch (const DeviceError& error) {
+    log_.report("transmit queue", error.error(), "fast senders lose packets");
+  }
 }
 
 // The error number with which the device refused a frame of that sort, or 0. EIO means no more than that the interface

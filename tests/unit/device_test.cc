@@ -232,6 +232,15 @@ TEST(Tun, AdoptsADescriptorThatSomebodyElseAttached) {
   });
 }
 
+// What a window holds in packets fits into the queue of an interface that we made.
+TEST(Tun, TheQueueIsAsLongAsAWindow) {
+  LIMPID_IN_NAMESPACE([] {
+    const auto tun = open_tun(TunKind::tun, "tun7");
+    EXPECT_EQ(transmit_queue("tun7"), 10'000u);
+    EXPECT_FALSE(transmit_queue("tun8"));
+  });
+}
+
 TEST(Tun, TapCarriesEthernetFrames) {
   LIMPID_IN_NAMESPACE([] {
     const auto tap = open_tun(TunKind::tap, "tap7");
@@ -350,6 +359,48 @@ TEST(Packet, LeftOnChecksumOffloadIsNoticed) {
         ASSERT_TRUE(Host(device).next([](ByteSpan f) { return load16(f, 12) == 0x0800; }));
         EXPECT_EQ(device.counters().partial_checksum, 1u);
         EXPECT_EQ(log.size(), 1u);
+      },
+      kNobody);
+}
+
+// With offloads nothing is left to hardware that is not there: we are told what is open.
+TEST(Packet, WhatTheKernelLeavesOpenIsSaid) {
+  LIMPID_IN_NAMESPACE(
+      [] {
+        add_veth_pair("kern0", "limpid0");
+        disable_ipv6("limpid0");
+        set_interface_up("limpid0", true);
+        configure("kern0");
+        switch_udp_segmentation_off("kern0");
+        wait_until_running("limpid0", 3s);
+        std::vector<std::string> log;
+        PacketDevice device(
+            {.interface = "limpid0", .offloads = true, .log = [&](std::string_view line) { log.emplace_back(line); }});
+        EXPECT_TRUE(device.offloads());
+        EXPECT_TRUE(device.capabilities().offloads);
+        const KernelDescriptor socket = kernel_socket(SOCK_DGRAM, 0);
+        const int on = 1;
+        ASSERT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on), 0);
+        sockaddr_in to = our_address(9);
+        to.sin_addr.s_addr = htonl(0x0a4d00ff);  // needs no neighbor
+        const Bytes text(1000, std::byte{7});
+        ::sendto(socket.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+        std::optional<FrameOffload> offload;
+        FramePool pool(1 << 20);
+        for (int tries = 0; tries < 200 && !offload; ++tries) {
+          pollfd p{.fd = device.descriptor(), .events = POLLIN, .revents = 0};
+          ::poll(&p, 1, 10);
+          FrameRef frame = pool.make(1514);
+          if (device.receive_batch({&frame, 1}, Time{}) == 0 || load16(frame->bytes(), 12) != 0x0800) continue;
+          EXPECT_EQ(frame->length, 14 + 28 + text.size());
+          offload = frame->offload;
+        }
+        ASSERT_TRUE(offload);
+        EXPECT_TRUE(offload->checksum_open);
+        EXPECT_EQ(offload->checksum_begin, 14 + 20);
+        EXPECT_EQ(offload->checksum_field, 6);
+        EXPECT_EQ(device.counters().partial_checksum, 0u);
+        EXPECT_TRUE(log.empty()) << log.front();
       },
       kNobody);
 }
