@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "stack/wire/segment_row.h"
 #include "stack/wire/super_segment.h"
 
 namespace limpid {
@@ -54,6 +55,7 @@ class SimLink::Wire {
   }
 
   size_t in_flight() const { return under_way_.size(); }
+
   SimLinkCounters counters;
 
  private:
@@ -69,6 +71,8 @@ class SimLink::Wire {
     Duration jitter{};
   };
 
+  void merge_into(Frame& into, Time now);
+  void has_arrived(ByteSpan frame, Time now);  // the first of those under way
   bool has_room(uint32_t size) const;
   void drain_queue(Time now);
   Time leave_queue(uint32_t size, Time now);
@@ -235,17 +239,39 @@ void SimLink::Wire::put_on_wire(const TxFrame& frame, const SimIncident& about, 
 }
 
 bool SimLink::Wire::receive(Frame& into, Time now) {
-  const auto first = under_way_.begin();
-  if (first == under_way_.end() || first->first > now) return false;
-  std::vector<std::byte> bytes = std::move(first->second);
-  under_way_.erase(first);
-  const size_t length = std::min(bytes.size(), into.writable().size());
-  std::memcpy(into.data(), bytes.data(), length);
+  if (next_arrival() > now) return false;
+  const ByteSpan first = under_way_.begin()->second;
+  const size_t length = std::min(first.size(), into.writable().size());
+  std::memcpy(into.data(), first.data(), length);
   into.length = static_cast<uint32_t>(length);
-  ++counters.delivered;
-  link_.report_delivery(direction_, into.bytes(), now);
-  spare_.push_back(std::move(bytes));
+  into.offload = {};
+  has_arrived(into.bytes(), now);
+  if (link_.config_.offloads) merge_into(into, now);
   return true;
+}
+
+// As a network card that gathers segments: what has arrived behind this one, and goes on where it ends.
+void SimLink::Wire::merge_into(Frame& into, Time now) {
+  SegmentRow row;
+  if (!row.begin(into.bytes(), link_.config_.ethernet ? kEthernetHeader : 0, false)) return;
+  while (next_arrival() <= now) {
+    const ByteSpan next = under_way_.begin()->second;
+    if (into.length + next.size() > into.writable().size()) break;
+    const uint32_t text = row.append(next, false);
+    if (text == 0) break;
+    std::memcpy(into.data() + into.length, next.data() + row.text_at(), text);
+    into.length += text;
+    has_arrived(next, now);
+  }
+  if (row.packets() > 1) into.offload = row.describe({into.data(), into.length});
+}
+
+void SimLink::Wire::has_arrived(ByteSpan frame, Time now) {
+  ++counters.delivered;
+  link_.report_delivery(direction_, frame, now);
+  const auto first = under_way_.begin();
+  spare_.push_back(std::move(first->second));
+  under_way_.erase(first);
 }
 
 // One end of the link: sends into one wire, receives from the other.

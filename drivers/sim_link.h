@@ -51,7 +51,9 @@ struct SimLinkConfig {
   std::string name = "sim";
   uint32_t mtu = 1500;    // largest IP datagram; longer frames are lost
   bool ethernet = false;  // frames carry Ethernet headers
-  bool offloads = false;  // its ends take super-segments (frame_offload.h), which are cut before anything befalls them
+  // Its ends take super-segments (frame_offload.h), which are cut before anything befalls them, and give what has
+  // arrived in a row as one.
+  bool offloads = false;
   std::array<SimImpairments, 2> direction{};
 
   static SimLinkConfig symmetric(const SimImpairments& both) { return of(both, both); }

@@ -24,6 +24,9 @@ struct IpConfig {
   uint32_t neighbor_entries = 1024;        // Linux gc_thresh3
   uint32_t least_path_mtu = 552;           // no ICMP message lowers a path's MTU below it; Linux min_pmtu
   Duration path_mtu_expires = 600s;        // RFC 1191 §6.3: 10 min; Linux mtu_expires
+  // TCP's work is done once for a row of packets, also where the device does not help (frame_offload.h):
+  bool cut_bursts = true;      // a burst comes down in one piece and is cut in front of the device; Linux GSO
+  bool merge_segments = true;  // segments that come in a row go up in one piece (net/merge.h); Linux GRO
 };
 
 struct UdpConfig {

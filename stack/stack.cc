@@ -25,8 +25,15 @@ struct Stack::Parts {
   Tcp tcp;
   UdpSockets udp;
   RawSockets raw;
+  Merger row;  // of segments that came one behind the other, within a batch
 
-  void deliver(Delivery delivery, Time now);
+  void deliver(Delivery& delivery, Time now);
+  void deliver_row(Time now) {
+    if (!row.holds()) return;
+    Delivery merged = row.take();
+    deliver(merged, now);
+    row.clear();
+  }
 };
 
 Stack::Stack(const Config& config, uint64_t seed, ReadySink& ready)
@@ -59,11 +66,18 @@ void Stack::add_route(const IpAddress& destination, int prefix, InterfaceId inte
 // -----------------------------------------------------------------------------------------------------------------
 
 void Stack::receive(InterfaceId interface, FrameRef frame, Time now) {
-  parts_->deliver(parts_->ip.receive(interface, std::move(frame), now), now);
+  Parts& p = *parts_;
+  if (p.row.holds()) {
+    if (p.ip.append_to_row(p.row, interface, frame, now)) return;
+    p.deliver_row(now);
+  }
+  Delivery d = p.ip.receive(interface, std::move(frame), now);
+  if (p.config.ip.merge_segments && !p.raw.any() && p.row.begin(d)) return;
+  p.deliver(d, now);
 }
 
 // What IP has left over goes to its transport; raw sockets get their copy first, as on Linux.
-void Stack::Parts::deliver(Delivery d, Time now) {
+void Stack::Parts::deliver(Delivery& d, Time now) {
   if (d.kind == Delivery::Kind::none) return;
   const bool heard_raw = raw.receive(d, now);
   if (d.kind == Delivery::Kind::icmp_error) {
@@ -104,20 +118,24 @@ void Stack::note_clock_gap(bool stood_still, Duration real, Time now) {
 
 void Stack::flush(Time now) {
   Parts& p = *parts_;
+  p.deliver_row(now);
   p.tcp.flush(now);
   while (p.ip.has_loopback()) {  // what we sent to ourselves arrives at the end of the step, never by recursion
-    p.deliver(p.ip.receive_loopback(now), now);
+    Delivery d = p.ip.receive_loopback(now);
+    p.deliver(d, now);
     if (!p.ip.has_loopback()) p.tcp.flush(now);
   }
 }
 
 void Stack::advance(Time now) {
+  parts_->deliver_row(now);
   parts_->ip.advance(now);
   parts_->tcp.advance(now);
   flush(now);
 }
 
 void Stack::link_writable(InterfaceId interface, Time now) {
+  parts_->deliver_row(now);
   parts_->ip.link_writable(interface, now);
   parts_->tcp.link_writable(interface);
   parts_->udp.link_writable();

@@ -45,6 +45,18 @@ ReassemblyQueue::Inserted ReassemblyQueue::insert(uint64_t position, Slice text)
   return done;
 }
 
+void ReassemblyQueue::Inserted::add(const Inserted& next) {
+  advanced += next.advanced;
+  held += next.held;
+  duplicate += next.duplicate;
+  if (duplicates.empty()) {
+    duplicates = next.duplicates;
+  } else if (duplicates.end == next.duplicates.begin) {
+    duplicates.end = next.duplicates.end;
+  }
+  filled_gap |= next.filled_gap;
+}
+
 // The end of the run of bytes that are there already, from `position` on; `position` itself when that byte is missing.
 uint64_t ReassemblyQueue::known_until(uint64_t position) const {
   if (position < next_) return next_;

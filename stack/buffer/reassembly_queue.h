@@ -52,6 +52,8 @@ class ReassemblyQueue {
     uint32_t duplicate = 0;   // bytes that were there already
     Range duplicates;         // the first contiguous run of them
     bool filled_gap = false;  // next() moved over bytes that were held
+
+    void add(const Inserted& next);  // of the text that follows
   };
   // Takes the text at `position`; the caller has trimmed it to the window.
   Inserted insert(uint64_t position, Slice text);

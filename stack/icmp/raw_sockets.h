@@ -51,6 +51,7 @@ class RawSockets {
   // An ICMP error quotes a packet that a raw socket may have sent.
   bool icmp_error(const Delivery& error);
   void link_writable();
+  bool any() const { return sockets_.size() > 0; }
 
  private:
   const RawSocket* find(SocketId id) const;

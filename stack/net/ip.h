@@ -42,8 +42,9 @@ struct Path {
   IpAddress next_hop;  // the destination itself, or a gateway
   uint32_t mtu = 0;    // largest IP datagram, bytes
   bool broadcast = false;
-  bool echo = false;      // multicast: members on this host hear it too (IP_MULTICAST_LOOP)
-  bool offloads = false;  // checksums and segmentation may be left to the device there
+  bool echo = false;          // multicast: members on this host hear it too (IP_MULTICAST_LOOP)
+  bool offloads = false;      // checksums and segmentation may be left to the device there
+  bool in_one_piece = false;  // super-segments are taken: by the device, or by IP, which cuts them for it
 };
 
 // What the transport wants of the IP header.
@@ -55,12 +56,13 @@ struct IpSend {
   uint8_t tos = 0;
   bool dont_fragment = true;
   EventNumber event = 0;
-  FrameOffload offload{};  // if the path offers them; checksum_begin counts from the transport header
+  FrameOffload offload{};  // if the path takes it; checksum_begin counts from the transport header
 };
 
 enum class SendOutcome : uint8_t {
   sent,      // taken by the device, or queued behind neighbor resolution or for loopback
   refused,   // the device has no room: undo, and wait for link_writable
+  partly,    // as refused, but the first packets of a super-segment have gone (Ip::packets_taken)
   no_route,  // nothing was sent
   too_big,   // above the MTU and not to be fragmented
 };
@@ -80,6 +82,8 @@ struct Delivery {
   Slice packet;            // the IP packet, header first: what raw sockets get and ICMP errors quote
   Slice payload;           // what follows the IP header
   FrameOffload offload;    // what was left undone on it: whether somebody vouches for its checksum, what it stands for
+  std::span<Slice> more;   // TCP segments that were merged with it, header first (merge.h) …
+  uint8_t last_flags = 0;  // … and which of PSH and FIN the last one has
 
   // kind icmp_error: `source`/`destination`/`protocol` are those of the packet that the error quotes (so `source` is
   // ours), and payload is what is quoted of its transport header and data (at least 8 bytes). `packet`, `ttl` and `tos`

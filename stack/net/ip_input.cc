@@ -53,15 +53,17 @@ bool offload_agrees(const Slice& packet, const ParsedIpv4& parsed) {
 
 }  // namespace
 
+void Ip::State::note_frame_in(InterfaceId in, uint32_t size, uint32_t hash, Time now) {
+  counters.add(Counter::link_frames_in);
+  counters.add(Counter::link_bytes_in, size);
+  if (!tracer.on()) return;
+  const EventNumber number = tracer.emit(EventKind::link_frame_in, Rule::link_input, 0, now, {in, size, hash});
+  tracer.begin_input(number);
+}
+
 Delivery Ip::State::frame_input(Interface& in, FrameRef frame, Time now) {
   const ByteSpan bytes = frame->bytes();
-  counters.add(Counter::link_frames_in);
-  counters.add(Counter::link_bytes_in, bytes.size());
-  if (tracer.on()) {
-    const EventNumber number = tracer.emit(EventKind::link_frame_in, Rule::link_input, 0, now,
-                                           {in.id, word(bytes.size()), frame_hash(bytes, {})});
-    tracer.begin_input(number);
-  }
+  note_frame_in(in.id, word(bytes.size()), tracer.on() ? frame_hash(bytes, {}) : 0, now);
   if (in.config.kind == LinkKind::ethernet) return ethernet_input(in, Slice::whole(std::move(frame)), now);
 
   if (bytes.empty()) return drop_frame(in, 0, Counter::link_drop_truncated, now);

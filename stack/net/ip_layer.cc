@@ -131,7 +131,8 @@ Result<Path> Ip::State::routed_path(const IpAddress& destination, const IpAddres
               .next_hop = next_hop,
               .mtu = out.config.mtu,
               .broadcast = false,
-              .offloads = out.config.offloads};
+              .offloads = out.config.offloads,
+              .in_one_piece = out.config.offloads || config.cut_bursts};
 }
 
 PathMtu Ip::path_mtu(const IpAddress& destination, Time now) const { return state_->path_mtus.find(destination, now); }
@@ -149,6 +150,16 @@ bool Ip::learn_path_mtu(const IpAddress& destination, InterfaceId interface, uin
 
 Delivery Ip::receive(InterfaceId interface, FrameRef frame, Time now) {
   return state_->frame_input(state_->interfaces[interface], std::move(frame), now);
+}
+
+bool Ip::append_to_row(Merger& row, InterfaceId interface, FrameRef& frame, Time now) {
+  const uint32_t size = frame->length;
+  const uint32_t hash = state_->tracer.on() ? frame_hash(frame->bytes(), {}) : 0;
+  if (!row.append(interface, frame)) return false;
+  state_->note_frame_in(interface, size, hash, now);
+  state_->counters.add(Counter::ip4_in);
+  state_->counters.add(Counter::ip4_delivered);
+  return true;
 }
 
 bool Ip::has_loopback() const { return !state_->loopback.empty(); }
@@ -171,6 +182,8 @@ SendOutcome Ip::send(const IpSend& what, const Path& path, HeaderBuffer& head, s
                      Time now) {
   return state_->send(what, path, head, body, now);
 }
+
+uint32_t Ip::packets_taken() const { return state_->packets_taken; }
 
 SendOutcome Ip::send_raw(ByteSpan packet, Time now) { return state_->send_raw(packet, now); }
 

@@ -7,6 +7,7 @@
 
 #include "stack/config.h"
 #include "stack/net/ip.h"
+#include "stack/net/merge.h"
 #include "stack/net/path_mtu.h"
 
 namespace limpid {
@@ -52,6 +53,8 @@ class Ip {
   // Validates (RFC 1122 §3.2.1), answers what IP itself answers (ARP, ICMP echo), and returns what is left. Valid ICMP
   // messages are returned too, echo requests included: raw sockets wait for them (nobody need answer them any more).
   Delivery receive(InterfaceId interface, FrameRef frame, Time now);
+  // The frame goes on where a row of segments ends: it has been received, and belongs to them.
+  bool append_to_row(Merger& row, InterfaceId interface, FrameRef& frame, Time now);
   // Datagrams that we sent to ourselves wait here until the end of the step: never recursion.
   bool has_loopback() const;
   Delivery receive_loopback(Time now);
@@ -65,6 +68,9 @@ class Ip {
   SendOutcome send_raw(ByteSpan packet, Time now);
 
   // After send() the buffer holds spent headers: a refused packet is built anew.
+
+  // Of the super-segment that was sent partly: how many of its packets have gone.
+  uint32_t packets_taken() const;
 
   // An ICMP unreachable in answer to this datagram, unless RFC 1122 §3.2.2 or the rate limit forbids it.
   void send_unreachable(const Delivery& offender, uint8_t code, Time now);

@@ -4,6 +4,7 @@
 #include "stack/base/checksum.h"
 #include "stack/net/ip_state.h"
 #include "stack/wire/ethernet.h"
+#include "stack/wire/super_segment.h"
 
 namespace limpid {
 namespace {
@@ -45,7 +46,7 @@ SendOutcome Ip::State::send(const IpSend& what, const Path& path, HeaderBuffer& 
   // RFC 1112 §6.1: a multicast with TTL 0 does not leave the host.
   const bool stays = what.ttl == 0 && ip.destination.is_multicast();
   if (stays) ip.ttl = 1;
-  ip.identification = next_identification(what);
+  ip.identification = next_identification(what, what.offload.packets(static_cast<uint32_t>(total(body))));
   ip.write(head.prepend(ip.size()));
   if (stays) {
     if (path.echo && interfaces[path.interface].has_members(path.next_hop)) loop_back(head, body, what.event, now);
@@ -54,7 +55,12 @@ SendOutcome Ip::State::send(const IpSend& what, const Path& path, HeaderBuffer& 
   FrameOffload offload = what.offload;
   if (offload.checksum_open) offload.checksum_begin = static_cast<uint16_t>(offload.checksum_begin + ip.size());
   const SendOutcome outcome = transmit_ip(path, head, body, what.event, offload, now);
-  if (outcome == SendOutcome::sent) counters.add(Counter::ip4_out);
+  const bool cut = offload.segment_text > 0 && !interfaces[path.interface].config.offloads;
+  if (cut) {
+    counters.add(Counter::ip4_out, packets_taken);
+  } else if (outcome == SendOutcome::sent) {
+    counters.add(Counter::ip4_out);
+  }
   return outcome;
 }
 
@@ -86,7 +92,7 @@ SendOutcome Ip::State::send_raw(ByteSpan packet, Time now) {
   const MutableByteSpan header = head.prepend(header_size);
   std::ranges::copy(packet.first(header_size), header.begin());
   store16(header, 2, static_cast<uint16_t>(packet.size()));
-  if (load16(header, 4) == 0) store16(header, 4, next_identification(what));
+  if (load16(header, 4) == 0) store16(header, 4, next_identification(what, 1));
   if (what.source.is_any()) store32(header, 12, path->source.v4_bits());
   store16(header, 10, 0);
   store16(header, 10, internet_checksum(header));
@@ -105,7 +111,7 @@ SendOutcome Ip::State::refuse_to_send(const Ipv4Header& ip, Counter reason, Send
 // RFC 6864 §4.1: on an atomic datagram (DF, no fragment) the field means nothing and may be any value. Elsewhere it
 // counts from a place that only the key knows, for each (source, destination, protocol); flows that share a counter
 // cannot see each other's numbers through it, since each adds its own offset.
-uint16_t Ip::State::next_identification(const IpSend& what) {
+uint16_t Ip::State::next_identification(const IpSend& what, uint32_t packets) {
   if (what.dont_fragment) return 0;
   std::array<std::byte, 33> flow;
   std::memcpy(flow.data(), what.source.bytes().data(), 16);
@@ -113,8 +119,9 @@ uint16_t Ip::State::next_identification(const IpSend& what) {
   flow[32] = static_cast<std::byte>(what.protocol);
   const uint64_t hash = siphash(identification_key, flow);
   uint16_t& counter = identification_counters[hash >> 56];
-  ++counter;
-  return static_cast<uint16_t>(hash + counter);
+  const auto first = static_cast<uint16_t>(counter + 1);
+  counter = static_cast<uint16_t>(counter + packets);
+  return static_cast<uint16_t>(hash + first);
 }
 
 SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
@@ -124,6 +131,7 @@ SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::sp
     return SendOutcome::sent;
   }
   Interface& out = interfaces[path.interface];
+  if (offload.segment_text > 0 && !out.config.offloads) return transmit_cut(out, path, head, body, event, offload, now);
   const SendOutcome outcome =
       out.config.kind == LinkKind::ethernet ? transmit_ethernet(out, path, head, body, event, offload, now)
       : frame_out(out, {.head = head.bytes(), .body = body, .event = event, .offload = offload}, now) == Transmit::taken
@@ -136,6 +144,33 @@ SendOutcome Ip::State::transmit_ip(const Path& path, HeaderBuffer& head, std::sp
   return outcome;
 }
 
+// For a device that does not cut super-segments (GSO): what it takes of one has gone, and the caller is told how much.
+// Packets that wait for their neighbor wait one by one.
+SendOutcome Ip::State::transmit_cut(Interface& out, const Path& path, HeaderBuffer& head,
+                                    std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload,
+                                    Time now) {
+  packets_taken = 0;
+  size_t link_header = 0;
+  FrameOffload within = offload;
+  if (out.config.kind == LinkKind::ethernet) {
+    Neighbor& neighbor = neighbor_for(out, path.next_hop, now);
+    if (!neighbor.usable()) {
+      for (SuperSegment s(head.bytes(), 0, body, offload); s.next(); ++packets_taken)
+        wait_for(neighbor, {copy_packet(s.head(), s.body()), static_cast<uint32_t>(s.head().size()), event}, now);
+      return SendOutcome::sent;
+    }
+    link_header = EthernetHeader::kSize;
+    within.checksum_begin = static_cast<uint16_t>(within.checksum_begin + link_header);
+    EthernetHeader{.destination = neighbor.mac, .source = out.config.mac, .type = ether_type::ipv4}.write(
+        head.prepend(link_header));
+  }
+  for (SuperSegment s(head.bytes(), link_header, body, within); s.next(); ++packets_taken) {
+    if (frame_out(out, {.head = s.head(), .body = s.body(), .event = event}, now) == Transmit::refused)
+      return packets_taken == 0 ? SendOutcome::refused : SendOutcome::partly;
+  }
+  return SendOutcome::sent;
+}
+
 SendOutcome Ip::State::transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head,
                                          std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload,
                                          Time now) {
@@ -145,7 +180,7 @@ SendOutcome Ip::State::transmit_ethernet(Interface& out, const Path& path, Heade
   } else if (!path.broadcast) {
     Neighbor& neighbor = neighbor_for(out, path.next_hop, now);
     if (!neighbor.usable()) {
-      WaitingPacket packet{copy_packet(head, body), static_cast<uint32_t>(head.size()), event};
+      WaitingPacket packet{copy_packet(head.bytes(), body), static_cast<uint32_t>(head.size()), event};
       if (packet.frame) packet.frame->offload = offload;
       wait_for(neighbor, std::move(packet), now);
       return SendOutcome::sent;
@@ -191,10 +226,10 @@ Transmit Ip::State::frame_out(Interface& out, const TxFrame& frame, Time now) {
   return answer;
 }
 
-FrameRef Ip::State::copy_packet(const HeaderBuffer& head, std::span<const ByteSpan> body) {
+FrameRef Ip::State::copy_packet(ByteSpan head, std::span<const ByteSpan> body) {
   FrameRef frame = pool.make(static_cast<uint32_t>(head.size() + total(body)));
   if (!frame) return frame;
-  std::byte* end = std::ranges::copy(head.bytes(), frame->data()).out;
+  std::byte* end = std::ranges::copy(head, frame->data()).out;
   for (ByteSpan piece : body) end = std::ranges::copy(piece, end).out;
   frame->length = static_cast<uint32_t>(end - frame->data());
   return frame;
@@ -207,7 +242,7 @@ void Ip::State::loop_back(const HeaderBuffer& head, std::span<const ByteSpan> bo
     drop_frame(lo, size, Counter::link_drop_loopback_full, now);
     return;
   }
-  FrameRef frame = copy_packet(head, body);
+  FrameRef frame = copy_packet(head.bytes(), body);
   if (!frame) {
     drop_frame(lo, size, Counter::link_drop_no_frame, now);
     return;

@@ -46,6 +46,7 @@ struct Ip::State {
   SipKey identification_key;
   std::array<uint16_t, 256> identification_counters{};
   std::deque<WaitingPacket> loopback;
+  uint32_t packets_taken = 0;  // of the last super-segment that was cut here
 
   // Between whom the last packet went that passed the checks of its addresses and was no broadcast. Packets come in
   // rows, and what was right of one is right of the next, as long as our addresses stay what they are.
@@ -78,6 +79,7 @@ struct Ip::State {
   Result<Path> routed_path(const IpAddress& destination, const IpAddress& source) const;
 
   // --- ip_input.cc ---
+  void note_frame_in(InterfaceId in, uint32_t size, uint32_t hash, Time now);
   Delivery frame_input(Interface& in, FrameRef frame, Time now);
   Delivery ethernet_input(Interface& in, Slice frame, Time now);
   Delivery ip_input(Interface& in, Slice packet, bool link_broadcast, Time now);
@@ -103,12 +105,14 @@ struct Ip::State {
                           const FrameOffload& offload, Time now);
   SendOutcome transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
                                 EventNumber event, const FrameOffload& offload, Time now);
+  SendOutcome transmit_cut(Interface& out, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                           EventNumber event, const FrameOffload& offload, Time now);
   Transmit ethernet_out(Interface& out, const MacAddress& to, uint16_t type, HeaderBuffer& head,
                         std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload, Time now);
   Transmit frame_out(Interface& out, const TxFrame& frame, Time now);
   void loop_back(const HeaderBuffer& head, std::span<const ByteSpan> body, EventNumber event, Time now);
-  FrameRef copy_packet(const HeaderBuffer& head, std::span<const ByteSpan> body);
-  uint16_t next_identification(const IpSend& what);
+  FrameRef copy_packet(ByteSpan head, std::span<const ByteSpan> body);
+  uint16_t next_identification(const IpSend& what, uint32_t packets);
 
   // --- arp.cc ---
   void arp_input(Interface& in, ByteSpan packet, Time now);

@@ -106,7 +106,8 @@ SimNet::LinkId SimNet::connect(HostId a, const IpAddress& address_a, HostId b, c
                                     .offloads = has.offloads};
     const InterfaceId interface_id = host.stack->add_interface(interface, device);
     host.stack->add_address(interface_id, addresses[end], prefix);
-    host.interfaces.push_back({interface_id, &device, has.mtu + kLinkHeaderRoom});
+    const uint32_t room = has.offloads ? FramePool::kLarge - FramePool::kHeadroom : has.mtu + kLinkHeaderRoom;
+    host.interfaces.push_back({interface_id, &device, room});
   }
   return id;
 }

@@ -93,7 +93,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
 
   // --- the world moves ---
   // The door: header numbers become positions.
-  Segment unwrap_segment(const TcpHeader& header, Slice text) const;
+  Segment unwrap_segment(const TcpHeader& header, SliceChain text) const;
   SeqPos unwrap_own(Seq seq) const { return unwrap(seq, iss_, snd_.una); }  // a number of ours, quoted by an ICMP error
   Verdict on_segment(Segment& segment, Time now);
   void on_timer(Time now);

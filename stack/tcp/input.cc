@@ -8,7 +8,7 @@
 
 namespace limpid {
 
-Segment Connection::unwrap_segment(const TcpHeader& h, Slice text) const {
+Segment Connection::unwrap_segment(const TcpHeader& h, SliceChain text) const {
   Segment s;
   s.wire_seq = Seq{h.sequence};
   // Before the peer's SYN there is no reference: the number of a SYN is position 0 by definition.

@@ -243,7 +243,7 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
   HeaderBuffer head;
   FrameOffload offload;
   const MutableByteSpan place = head.prepend(header.size());
-  if (path_.offloads) {
+  if (path_.offloads || p.segments > 1) {
     header.write_open(place, tuple().local.address, tuple().remote.address, p.length);
     offload = {.checksum_field = TcpHeader::kChecksumField, .checksum_open = true};
     if (p.segments > 1) offload.segment_text = static_cast<uint16_t>(room);
@@ -262,6 +262,13 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
       .offload = offload};
   const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
   if (outcome == SendOutcome::refused) return outcome;
+  if (outcome == SendOutcome::partly) {  // what has gone has gone; the rest is planned anew when the device has room
+    p.segments = env_.ip.packets_taken();
+    p.length = p.segments * room;
+    p.fin = p.push = false;
+    commit(p, window, now);
+    return SendOutcome::refused;
+  }
   commit(p, window, now);  // a packet that found no route is lost, like one that the network lost
   return outcome;
 }

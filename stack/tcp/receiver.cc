@@ -32,10 +32,17 @@ bool Receiver::trim(Segment& s) const {
 
 ReassemblyQueue::Inserted Receiver::take(Segment& s) {
   if (urgent_at_ && !urgent_octet_ && *urgent_at_ >= s.text_begin() && *urgent_at_ < s.text_end()) {
-    urgent_octet_ = s.text.bytes()[static_cast<size_t>(*urgent_at_ - s.text_begin())];
+    urgent_octet_ = s.text.at(static_cast<size_t>(*urgent_at_ - s.text_begin()));
   }
-  const SeqPos at = s.text_begin();
-  return queue_.insert(at.stream(), std::move(s.text));
+  uint64_t at = s.text_begin().stream();
+  ReassemblyQueue::Inserted in;
+  while (!s.text.empty()) {
+    Slice text = s.text.pop();
+    const uint32_t length = text.length;
+    in.add(queue_.insert(at, std::move(text)));
+    at += length;
+  }
+  return in;
 }
 
 bool Receiver::reach_fin() {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "stack/buffer/slice.h"
+#include "stack/buffer/slice_chain.h"
 #include "stack/tcp/seq.h"
 #include "stack/wire/tcp.h"
 
@@ -23,7 +23,7 @@ struct Segment {
   uint32_t packets = 1;       // that it stands for (frame_offload.h) …
   uint32_t packet_text = 0;   // … and the octets of text in each of them but the last
   SeqPos cut_from;            // where it began before what we had already was cut off
-  Slice text;
+  SliceChain text;
 
   bool has(uint8_t flag) const { return (flags & flag) != 0; }
   bool stamped() const { return options.timestamps.has_value(); }

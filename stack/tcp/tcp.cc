@@ -1,5 +1,7 @@
 #include "stack/tcp/tcp.h"
 
+#include <utility>
+
 #include "stack/wire/tcp.h"
 
 namespace limpid {
@@ -36,6 +38,7 @@ Seq Tcp::initial_sequence(const FourTuple& tuple, Time now) const {
 // -----------------------------------------------
 
 void Tcp::receive(Delivery& d, Time now) {
+  if (!d.more.empty()) return receive_row(d, now);
   env_.counters.add(Counter::tcp_in);
   const auto parsed = d.offload.checksum_vouched() ? parse_tcp_unverified(d.payload.bytes())
                                                    : parse_tcp(d.payload.bytes(), d.source, d.destination);
@@ -75,7 +78,30 @@ void Tcp::receive(Delivery& d, Time now) {
   answer_nobody(d, h, text.length, Rule::tcp_no_connection, now);
 }
 
-void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, const Delivery& d, Slice text, Time now) {
+// Segments that were merged. A connection takes them as one; whoever else is meant sees each of them.
+void Tcp::receive_row(Delivery& d, Time now) {
+  const std::span<Slice> more = std::exchange(d.more, {});
+  auto first = parse_tcp_unverified(d.payload.bytes());  // who merged them has looked at both
+  TcpHeader& h = first->header;
+  const DemuxEntry* found = demux_.find({{d.destination, h.destination_port}, {d.source, h.source_port}});
+  if (found != nullptr && found->kind == DemuxKind::connection) {
+    env_.counters.add(Counter::tcp_in);
+    h.flags |= d.last_flags;
+    d.payload.drop_front(first->header_size);
+    for (Slice& segment : more) segment.drop_front(first->header_size);
+    return deliver_to_connection(found->index, h, d, {std::move(d.payload), more}, now);
+  }
+  d.offload.segment_text = 0;
+  Delivery one = d;
+  receive(one, now);
+  for (Slice& segment : more) {
+    one = d;
+    one.payload = std::move(segment);
+    receive(one, now);
+  }
+}
+
+void Tcp::deliver_to_connection(uint32_t index, const TcpHeader& h, const Delivery& d, SliceChain text, Time now) {
   Connection& c = *connections_.at(index);
   Segment segment = c.unwrap_segment(h, std::move(text));
   if (const uint32_t packets = d.offload.packets(segment.text.length); packets > 1) {

@@ -41,7 +41,7 @@ Verdict Connection::take_text(Segment& s, Time now) {
 
 void Connection::note_traffic_in(const Segment& s, const ReassemblyQueue::Inserted& in, Time now) {
   Traffic& t = traffic();
-  ++t.totals.data_segments_in;
+  t.totals.data_segments_in += s.packets;
   if (in.held > 0) ++t.totals.out_of_order_in;
   if (s.marked) ++t.totals.marked_in;
   const auto echo = s.stamped() ? echoed_at(s.ts_echo(), now) : std::nullopt;

@@ -179,6 +179,7 @@ Result<size_t> UdpSockets::send(SocketId id, ByteSpan bytes, const DatagramSend&
     case SendOutcome::no_route:
       return std::unexpected(Error::network_unreachable);
     case SendOutcome::refused:
+    case SendOutcome::partly:  // only of super-segments
       break;
   }
   if (!socket->send_waits) waiting_to_send_.push_back(id);

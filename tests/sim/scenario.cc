@@ -50,6 +50,7 @@ HostPlan draw_host(Rng& rng, size_t index) {
   const uint32_t below_wrap = static_cast<uint32_t>(spread(rng, 300'000));
   if (near_wrap) tcp.isn_for_tests = 0U - 1U - below_wrap;
   host.config.frame_memory = uint64_t{64} << 20;
+  host.config.ip.cut_bursts = host.config.ip.merge_segments = false;  // each packet by itself, for the record
   return host;
 }
 

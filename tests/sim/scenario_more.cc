@@ -83,6 +83,11 @@ Scenario draw_scenario(uint64_t seed) {
       if (rng.chance(percent(25))) box = draw_middlebox(rng);
   Rng offloads = rng.split("offloads");
   for (LinkPlan& link : scenario.links) link.config.offloads = offloads.chance(percent(50));
+  Rng pieces = rng.split("pieces");
+  for (HostPlan& host : scenario.hosts) {
+    host.config.ip.cut_bursts = pieces.chance(percent(50));
+    host.config.ip.merge_segments = pieces.chance(percent(50));
+  }
   Rng in_place = rng.split("in place");
   for (ConversationPlan& talk : scenario.conversations)
     for (TalkerPlan* talker : {&talk.client, &talk.server}) talker->in_place = in_place.chance(percent(30));

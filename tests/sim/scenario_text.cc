@@ -84,21 +84,21 @@ std::string describe(const Scenario& scenario) {
   std::string text = fmt::format("seed {}\n", scenario.seed);
   for (const HostPlan& host : scenario.hosts) {
     const TcpConfig& tcp = host.config.tcp;
-    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}\n", host.name,
+    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}{}{}\n", host.name,
                         to_ms(tcp.msl), to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn),
                         tcp.initial_window_segments, tcp.offer_window_scale ? "" : ", no window scale",
                         tcp.offer_timestamps ? "" : ", no timestamps", tcp.offer_sack ? "" : ", no SACK",
                         tcp.send_dsack ? "" : ", no D-SACK", tcp.quick_acks == 0 ? ", no quick ACKs" : "",
+                        host.config.ip.cut_bursts ? ", cuts bursts" : "",
+                        host.config.ip.merge_segments ? ", merges segments" : "",
                         tcp.isn_for_tests ? fmt::format(", ISN {:#x}", *tcp.isn_for_tests) : "");
   }
   for (size_t i = 0; i < scenario.links.size(); ++i) {
     const LinkPlan& link = scenario.links[i];
-    text += fmt::format("  link {}: {} {} - {} {}, mtu {}{}\n    -> {}{}\n    <- {}{}\n", i,
+    text += fmt::format("  link {}: {} {} - {} {}, mtu {}{}{}\n    -> {}{}\n    <- {}{}\n", i,
                         scenario.hosts[link.hosts[0]].name, link.addresses[0].to_string(),
                         scenario.hosts[link.hosts[1]].name, link.addresses[1].to_string(), link.config.mtu,
-                        link.config.ethernet   ? ", Ethernet"
-                        : link.config.offloads ? ", super-segments"
-                                               : "",
+                        link.config.ethernet ? ", Ethernet" : "", link.config.offloads ? ", super-segments" : "",
                         describe(link.config.direction[0]), describe(link.middleboxes[0]),
                         describe(link.config.direction[1]), describe(link.middleboxes[1]));
   }

@@ -51,8 +51,7 @@ class WireWatch::Tap final : public Device {
   }
   size_t receive_batch(std::span<FrameRef> frames, Time now) override {
     const size_t n = inner_.receive_batch(frames, now);
-    for (size_t i = 0; i < n; ++i)
-      if (const ByteSpan packet = ip_packet(frames[i]->bytes()); !packet.empty()) watch_.got(host_, packet);
+    for (size_t i = 0; i < n; ++i) note_arrival(*frames[i]);
     return n;
   }
   int descriptor() const override { return inner_.descriptor(); }
@@ -74,6 +73,22 @@ class WireWatch::Tap final : public Device {
     bytes_.assign(head.begin(), head.end());
     for (ByteSpan piece : body) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
     if (const ByteSpan packet = ip_packet(bytes_); !packet.empty()) watch_.sent(host_, packet, mtu_);
+  }
+  // What the link has merged counts as the packets that it stands for.
+  void note_arrival(const Frame& frame) {
+    const ByteSpan bytes = frame.bytes();
+    const auto text_at = super_segment_text(bytes, ethernet_ ? kEthernetHeader : 0, frame.offload);
+    if (!text_at) {
+      if (const ByteSpan packet = ip_packet(bytes); !packet.empty()) watch_.got(host_, packet);
+      return;
+    }
+    const ByteSpan text = bytes.subspan(*text_at);
+    SuperSegment s(bytes.first(*text_at), ethernet_ ? kEthernetHeader : 0, {&text, 1}, frame.offload);
+    while (s.next()) {
+      bytes_.assign(s.head().begin(), s.head().end());
+      for (ByteSpan piece : s.body()) bytes_.insert(bytes_.end(), piece.begin(), piece.end());
+      watch_.got(host_, ip_packet(bytes_));
+    }
   }
   ByteSpan ip_packet(ByteSpan frame) const {
     if (!ethernet_) return frame;

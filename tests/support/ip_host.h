@@ -19,6 +19,7 @@
 #include "stack/wire/ethernet.h"
 #include "stack/wire/icmp4.h"
 #include "stack/wire/ipv4.h"
+#include "stack/wire/tcp.h"
 #include "stack/wire/udp.h"
 
 namespace limpid::test {
@@ -126,9 +127,13 @@ class RecordingPort final : public LinkPort {
     Bytes bytes(frame.head.begin(), frame.head.end());
     for (ByteSpan piece : frame.body) bytes.insert(bytes.end(), piece.begin(), piece.end());
     frames.push_back(std::move(bytes));
+    offloads.push_back(frame.offload);
+    heads.push_back(frame.head.size());
     return Transmit::taken;
   }
   std::deque<Bytes> frames;
+  std::vector<FrameOffload> offloads;  // of all that were sent …
+  std::vector<size_t> heads;           // … and the bytes of their heads
   bool full = false;
 };
 
@@ -156,9 +161,9 @@ class RecordingTrace final : public TraceSink {
 
 class IpHost {
  public:
-  explicit IpHost(LinkKind kind = LinkKind::ip, uint32_t mtu = 1500) : kind_(kind) {
+  explicit IpHost(LinkKind kind = LinkKind::ip, uint32_t mtu = 1500, bool offloads = false) : kind_(kind) {
     tracer.set_sink(&trace);
-    link = ip.add_interface({.name = "if0", .kind = kind, .mtu = mtu, .mac = kMyMac}, port);
+    link = ip.add_interface({.name = "if0", .kind = kind, .mtu = mtu, .mac = kMyMac, .offloads = offloads}, port);
     ip.add_address(link, kMe, 24);
     ip.add_address(link, kAlsoMe, 24);
   }

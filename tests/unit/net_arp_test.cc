@@ -304,6 +304,42 @@ TEST_F(Arp, PacketsThatTheDeviceRefusesAfterTheAnswerWaitForIt) {
   expect_packet("two");
 }
 
+// A super-segment waits as it is where the device cuts it, and as its packets where IP does.
+TEST(ArpOffload, ASuperSegmentWaitsForItsNeighborToo) {
+  for (const bool offloads : {true, false}) {
+    IpHost host(LinkKind::ethernet, 1500, offloads);
+    const Bytes text(3000, std::byte{'x'});
+    const ByteSpan body = text;
+    HeaderBuffer head;
+    const TcpHeader tcp{.source_port = 1, .destination_port = 2, .flags = tcp_flag::ack};
+    tcp.write_open(head.prepend(tcp.size()), kMe, kPeer, text.size());
+    const IpSend what{
+        .source = kMe,
+        .destination = kPeer,
+        .protocol = IpProtocol::tcp,
+        .offload = {.segment_text = 1460, .checksum_field = TcpHeader::kChecksumField, .checksum_open = true}};
+    EXPECT_EQ(host.ip.send(what, head, {&body, 1}, host.now), SendOutcome::sent);
+    host.take_frame();  // who has …
+    EXPECT_TRUE(host.silent());
+    Bytes answer(ArpPacket::kSize);
+    kPeerAnswers.write(answer);
+    host.receive(ethernet(kMyMac, kPeerMac, ether_type::arp, answer));
+    if (offloads) {
+      EXPECT_EQ(host.port.offloads.back().segment_text, 1460);
+      EXPECT_EQ(host.port.offloads.back().checksum_begin, 14 + 20);
+      EXPECT_EQ(host.port.heads.back(), 14 + 40U) << "headers in one piece";
+      EXPECT_EQ(host.take_frame().size(), 14 + 40 + 3000U);
+    } else {
+      for (const size_t each : {1460U, 1460U, 80U}) {
+        const Packet packet = host.take();
+        EXPECT_EQ(packet.payload.size(), 20 + each);
+        EXPECT_TRUE(parse_tcp(packet.payload, kMe, kPeer));
+      }
+    }
+    EXPECT_TRUE(host.silent());
+  }
+}
+
 TEST_F(Arp, GatewaysAreAskedForInsteadOfFarHosts) {
   host.ip.add_route(IpAddress::v4(0), 0, host.link, kGateway);
   send("far", kFar);

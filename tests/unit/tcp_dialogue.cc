@@ -378,7 +378,8 @@ void TcpDialogue::inject(ByteSpan ip_packet, const FrameOffload& offload) {
 // -------------------------------------------------------------------------------------------------------------
 
 Transmit TcpDialogue::transmit(const TxFrame& frame, Time at) {
-  if (refuse) return Transmit::refused;
+  if (refuse || takes == 0) return Transmit::refused;
+  if (takes != SIZE_MAX) --takes;
   ++frames;
   if (!frame.offload.checksum_open) {
     note_packet(frame.head, frame.body, at);

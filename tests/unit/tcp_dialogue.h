@@ -95,9 +95,10 @@ class TcpDialogue : public LinkPort, public ReadySink {
   std::vector<std::string> take_words();
 
   // --- time ---
-  void pass(Duration d);  // fires what is due, invariants checked after each
-  bool refuse = false;    // the device takes nothing
-  void writable();        // the device takes frames again, and says so
+  void pass(Duration d);    // fires what is due, invariants checked after each
+  bool refuse = false;      // the device takes nothing
+  size_t takes = SIZE_MAX;  // frames, and then nothing
+  void writable();          // the device takes frames again, and says so
   uint64_t count(Counter c) const { return stack.counters()[c]; }
 
   Transmit transmit(const TxFrame& frame, Time now) override;
