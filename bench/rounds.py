@@ -96,7 +96,7 @@ def run_inside(tools, wanted, options, make):
     try:
         network.need_tun()
     except network.Refused as reason:
-        notes.append("ours goes over a veth pair and AF_PACKET, without the offloads of TUN (%s)" % reason)
+        notes.append("ours goes over a veth pair and AF_PACKET (%s)" % reason)
     for name in needed(wanted, options["contestants"]):
         try:
             contestants[name] = make(name, tools)

@@ -141,6 +141,13 @@ class SlicePrinter(Printer):
         return "%d octets at %d of their frame" % (int(self.value["length"]), int(self.value["begin"]))
 
 
+class SliceChainPrinter(Printer):
+    def to_string(self):
+        more = int(self.value["more_"]["_M_extent"]["_M_extent_value"])
+        first = str(self.value["first_"])
+        return first if more == 0 else "%d octets: %s, and %d more slices" % (int(self.value["length"]), first, more)
+
+
 class ConnectionPrinter(Printer):
     def to_string(self):
         return connection_line(self.value)
@@ -151,6 +158,7 @@ def build_printers():
     for name, printer in (
         ("IpAddress", IpAddressPrinter), ("Endpoint", EndpointPrinter), ("FourTuple", FourTuplePrinter), ("Seq", SeqPrinter),
         ("SeqPos", SeqPosPrinter), ("Segment", SegmentPrinter), ("SegmentPlan", SegmentPlanPrinter), ("Slice", SlicePrinter),
+        ("SliceChain", SliceChainPrinter),
         ("Connection", ConnectionPrinter),
     ):
         printers.add_printer(name, "^limpid::%s$" % name, printer)
