@@ -1,12 +1,14 @@
 #include "stack/base/timer_queue.h"
 
+#include <utility>
+
 namespace limpid {
 
 void TimerQueue::move(TimerEntry& entry, Time deadline) {
   entry.deadline = deadline;
   if (deadline == kNever) return remove(entry);
   if (entry.heap_index == UINT32_MAX) {
-    heap_.push_back({deadline, next_order_++, &entry});
+    heap_.push_back() = {deadline, next_order_++, &entry};
     entry.heap_index = static_cast<uint32_t>(heap_.size() - 1);
     sift_up(entry.heap_index);
     return;
@@ -23,15 +25,21 @@ void TimerQueue::remove(TimerEntry& entry) {
   if (entry.heap_index != UINT32_MAX) erase_at(entry.heap_index);
 }
 
+void TimerQueue::hand_over(TimerEntry& from, TimerEntry& to) {
+  to.deadline = std::exchange(from.deadline, kNever);
+  to.heap_index = std::exchange(from.heap_index, UINT32_MAX);
+  if (to.heap_index != UINT32_MAX) heap_[to.heap_index].entry = &to;
+}
+
 TimerEntry* TimerQueue::pop_due(Time now) {
-  while (!heap_.empty() && heap_.front().at <= now) {
-    TimerEntry& entry = *heap_.front().entry;
+  while (heap_.size() > 0 && heap_[0].at <= now) {
+    TimerEntry& entry = *heap_[0].entry;
     if (entry.deadline <= now) {
       remove(entry);
       return &entry;
     }
-    heap_.front().at = entry.deadline;  // it was pushed back meanwhile
-    heap_.front().order = next_order_++;
+    heap_[0].at = entry.deadline;  // it was pushed back meanwhile
+    heap_[0].order = next_order_++;
     sift_down(0);
   }
   return nullptr;
@@ -64,7 +72,7 @@ void TimerQueue::sift_down(size_t i) {
 
 void TimerQueue::erase_at(size_t i) {
   heap_[i].entry->heap_index = UINT32_MAX;
-  const Node last = heap_.back();
+  const Node last = heap_[heap_.size() - 1];
   heap_.pop_back();
   if (i == heap_.size()) return;
   place(i, last);

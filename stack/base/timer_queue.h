@@ -6,8 +6,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "stack/base/paged_array.h"
 #include "stack/base/time.h"
 
 namespace limpid {
@@ -31,10 +31,12 @@ class TimerQueue {
     if (deadline != entry.deadline) move(entry, deadline);
   }
   void remove(TimerEntry& entry);
+  // What `from` has in the queue is `to`'s from now on, place and order included. `to` is not in it.
+  void hand_over(TimerEntry& from, TimerEntry& to);
 
   // The earliest time at which an entry may be due. May be early, never late: an entry that was pushed back
   // shows its old place until it is looked at.
-  Time next_deadline() const { return heap_.empty() ? kNever : heap_.front().at; }
+  Time next_deadline() const { return heap_.size() == 0 ? kNever : heap_[0].at; }
 
   // The next owner whose deadline is due, removed from the queue; null when none is.
   TimerEntry* pop_due(Time now);
@@ -43,9 +45,9 @@ class TimerQueue {
 
  private:
   struct Node {
-    Time at;
-    uint64_t order;
-    TimerEntry* entry;
+    Time at{};
+    uint64_t order = 0;
+    TimerEntry* entry = nullptr;
   };
   void move(TimerEntry& entry, Time deadline);
   static bool before(const Node& a, const Node& b) { return a.at != b.at ? a.at < b.at : a.order < b.order; }
@@ -54,7 +56,7 @@ class TimerQueue {
   void sift_down(size_t i);
   void erase_at(size_t i);
 
-  std::vector<Node> heap_;
+  PagedArray<Node> heap_;  // grows without a move of all
   uint64_t next_order_ = 0;
 };
 

@@ -1,6 +1,6 @@
 #include "stack/net/port_table.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "stack/base/bytes.h"
 
@@ -20,9 +20,7 @@ bool PortTable::both_allow(ReusePolicy wanted, const Group& held) {
 
 // `already_counted`: the claim is in its group, which must not be taken for a rival.
 bool PortTable::conflicts(const PortClaim& wanted, bool already_counted) const {
-  const auto found = ports_.find(wanted.local.port);
-  if (found == ports_.end()) return false;
-  return std::ranges::any_of(found->second, [&](const Group& g) {
+  return any_of(wanted.local.port, [&](const Group& g) {
     const bool own = already_counted && g.address == wanted.local.address && g.reuse == wanted.reuse &&
                      g.listening == wanted.listening && g.claims + g.connections == 1;
     return !own && overlap(g.address, wanted.local.address) && !both_allow(wanted.reuse, g);
@@ -30,9 +28,7 @@ bool PortTable::conflicts(const PortClaim& wanted, bool already_counted) const {
 }
 
 bool PortTable::untouched(uint16_t port, const IpAddress& address) const {
-  const auto found = ports_.find(port);
-  if (found == ports_.end()) return true;
-  return std::ranges::none_of(found->second, [&](const Group& g) { return overlap(g.address, address); });
+  return !any_of(port, [&](const Group& g) { return overlap(g.address, address); });
 }
 
 // RFC 6056 §3.3.1: a random start, then the next free one.
@@ -116,10 +112,33 @@ void PortTable::remove_connection(const Endpoint& local, ReusePolicy reuse) {
 }
 
 PortTable::Group& PortTable::group(uint16_t port, const IpAddress& address, ReusePolicy reuse, bool listening) {
-  Groups& groups = ports_[port];
-  for (Group& g : groups)
+  for (uint32_t i = first(port); i != kNone; i = groups_[i].next) {
+    Group& g = groups_[i];
     if (g.address == address && g.reuse == reuse && g.listening == listening) return g;
-  return groups.emplace_back(Group{.address = address, .reuse = reuse, .listening = listening});
+  }
+  Group& added = groups_[add_group(port)];
+  added.address = address;
+  added.reuse = reuse;
+  added.listening = listening;
+  return added;
+}
+
+// Behind the others of its port.
+uint32_t PortTable::add_group(uint16_t port) {
+  if (free_group_ == kNone) {
+    free_group_ = static_cast<uint32_t>(groups_.size());
+    groups_.push_back();
+  }
+  auto& page = pages_[port / kPage];
+  if (!page) {
+    page = std::make_unique<Page>();
+    page->fill(kNone);
+  }
+  uint32_t* at = &(*page)[port % kPage];
+  while (*at != kNone) at = &groups_[*at].next;
+  *at = free_group_;
+  free_group_ = std::exchange(groups_[*at].next, kNone);
+  return *at;
 }
 
 void PortTable::uncount(const PortClaim& claim) {
@@ -130,20 +149,20 @@ void PortTable::uncount(const PortClaim& claim) {
 
 void PortTable::drop_if_empty(uint16_t port, const Group& g) {
   if (g.claims + g.connections > 0) return;
-  const auto found = ports_.find(port);
-  Groups& groups = found->second;
-  groups.erase(groups.begin() + (&g - groups.data()));
-  if (groups.empty()) ports_.erase(found);
+  uint32_t* at = &(*pages_[port / kPage])[port % kPage];
+  while (&groups_[*at] != &g) at = &groups_[*at].next;
+  const uint32_t freed = std::exchange(*at, g.next);
+  groups_[freed].next = std::exchange(free_group_, freed);
 }
 
 bool PortTable::is_claimed(uint16_t port) const {
-  const auto found = ports_.find(port);
-  return found != ports_.end() && std::ranges::any_of(found->second, [](const Group& g) { return g.claims > 0; });
+  return any_of(port, [](const Group& g) { return g.claims > 0; });
 }
 
 size_t PortTable::group_count(uint16_t port) const {
-  const auto found = ports_.find(port);
-  return found == ports_.end() ? 0 : found->second.size();
+  size_t count = 0;
+  for (uint32_t g = first(port); g != kNone; g = groups_[g].next) ++count;
+  return count;
 }
 
 // F and G of RFC 6056 §3.3.4 are two halves of one keyed hash.

@@ -5,15 +5,17 @@
 // different groups on it, however many sockets there are.
 //
 //   port 80 -> [ *:80        reuse-address  listening   claims 1  connections     0 ]
-//              [ 10.77.0.2   reuse-address  -           claims 0  connections 9,421 ]
+//           -> [ 10.77.0.2   reuse-address  -           claims 0  connections 9,421 ]
+//
+// A port in use costs one group, 32 bytes, and a port that was never used nothing.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <unordered_map>
-#include <vector>
+#include <memory>
 
 #include "stack/base/error.h"
+#include "stack/base/paged_array.h"
 #include "stack/base/rng.h"
 #include "stack/base/slab.h"
 #include "stack/wire/address.h"
@@ -23,6 +25,11 @@ namespace limpid {
 struct ReusePolicy {
   bool address = false;  // SO_REUSEADDR
   bool port = false;     // SO_REUSEPORT
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&ReusePolicy::address, &ReusePolicy::port);
+  }
   friend bool operator==(const ReusePolicy&, const ReusePolicy&) = default;
 };
 
@@ -86,14 +93,17 @@ class PortTable {
   size_t group_count(uint16_t port) const;
 
  private:
+  static constexpr uint32_t kNone = UINT32_MAX;
   struct Group {
     IpAddress address;
     ReusePolicy reuse;
     bool listening = false;
     uint32_t claims = 0;
     uint32_t connections = 0;
+    uint32_t next = kNone;  // of the same port, or among the free ones
   };
-  using Groups = std::vector<Group>;
+  static constexpr size_t kPage = 256;
+  using Page = std::array<uint32_t, kPage>;  // the first group of each port
 
   struct Walk {
     uint32_t offset;   // RFC 6056: F(local, remote, key)
@@ -104,10 +114,21 @@ class PortTable {
 
   static bool overlap(const IpAddress& a, const IpAddress& b);
   static bool both_allow(ReusePolicy wanted, const Group& held);
+  uint32_t first(uint16_t port) const {
+    const auto& page = pages_[port / kPage];
+    return page ? (*page)[port % kPage] : kNone;
+  }
+  template <class Predicate>
+  bool any_of(uint16_t port, Predicate&& is) const {
+    for (uint32_t g = first(port); g != kNone; g = groups_[g].next)
+      if (is(groups_[g])) return true;
+    return false;
+  }
   bool conflicts(const PortClaim& wanted, bool already_counted) const;
   bool untouched(uint16_t port, const IpAddress& address) const;
   Result<uint16_t> pick_free(const IpAddress& address);
   Group& group(uint16_t port, const IpAddress& address, ReusePolicy reuse, bool listening);
+  uint32_t add_group(uint16_t port);
   void count(const PortClaim& claim) {
     ++group(claim.local.port, claim.local.address, claim.reuse, claim.listening).claims;
   }
@@ -118,7 +139,9 @@ class PortTable {
   Rng rng_;
   SipKey key_;
   Slab<PortClaim> claims_;
-  std::unordered_map<uint16_t, Groups> ports_;  // never iterated; at most 65,536 keys, so nobody can flood a bucket
+  std::array<std::unique_ptr<Page>, 65'536 / kPage> pages_;  // made when a port of theirs is used
+  PagedArray<Group, 64> groups_;
+  uint32_t free_group_ = kNone;
   std::array<uint32_t, 64> counters_{};
 };
 

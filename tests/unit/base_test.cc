@@ -2,9 +2,11 @@
 
 #include <array>
 #include <cstddef>
+#include <vector>
 
 #include "stack/base/checksum.h"
 #include "stack/base/intrusive_list.h"
+#include "stack/base/paged_array.h"
 #include "stack/base/rng.h"
 #include "stack/base/siphash.h"
 #include "stack/base/slab.h"
@@ -85,6 +87,37 @@ TEST(TimerQueue, ADeadlinePushedBackFiresOnceAndLater) {
   EXPECT_EQ(queue.next_deadline(), Time{5ms});
   EXPECT_EQ(queue.pop_due(Time{5ms}), &a);
   EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(TimerQueue, AnEntryThatIsHandedOverKeepsItsPlace) {
+  TimerQueue queue;
+  TimerEntry a, b, other;
+  queue.set(a, Time{2ms});
+  queue.set(b, Time{2ms});
+  queue.hand_over(a, other);
+  EXPECT_EQ(a.deadline, kNever);
+  EXPECT_EQ(queue.pop_due(Time{2ms}), &other);
+  EXPECT_EQ(queue.pop_due(Time{2ms}), &b);
+  queue.hand_over(other, a);  // nothing is in the queue
+  EXPECT_EQ(a.deadline, kNever);
+  EXPECT_EQ(queue.size(), 0u);
+}
+
+TEST(PagedArray, WhatStandsInItDoesNotMoveAsItGrowsAndShrinks) {
+  PagedArray<int, 4> array;
+  std::vector<int*> at;
+  for (int i = 0; i < 100; ++i) {
+    at.push_back(&array.push_back());
+    *at.back() = i;
+  }
+  while (array.size() > 0) {
+    const size_t last = array.size() - 1;
+    EXPECT_EQ(&array[last], at[last]);
+    EXPECT_EQ(array[last], static_cast<int>(last));
+    array.pop_back();
+  }
+  array.extend(7);
+  EXPECT_EQ(array.size(), 7u);
 }
 
 TEST(TimerQueue, AgreesWithASortedListOverManyRandomOperations) {
