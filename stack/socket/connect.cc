@@ -46,7 +46,7 @@ int begin_connect(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& re
   Endpoint to = remote;
   if (!to.address.is_set()) to.address = IpAddress::v4(127, 0, 0, 1);  // Linux: 0.0.0.0 is this host
   const auto connection =
-      hold.stack().tcp_connect(to, socket.bound ? socket.bind : BindId{}, socket.tcp, hold.now(), text);
+      hold.stack().tcp_connect(to, socket.bound ? socket.bind : BindId{}, socket.tcp(), hold.now(), text);
   if (!connection) return to_errno(connection.error());
   socket.bound = false;  // the claim is the connection's now
   socket.id = *connection;
@@ -85,7 +85,7 @@ int disconnect(Host& host, Hold& hold, OpenSocket& socket) {
     TcpOptions options = *hold.stack().tcp_options(socket.id);
     hold.stack().tcp_abort(socket.id, hold.now());
     host.unwatch(socket.id);
-    socket.tcp = options;
+    socket.set_tcp(options);
     socket.id = {};
     socket.connecting = false;
     socket.shut_receive = socket.shut_send = false;

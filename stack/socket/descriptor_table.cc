@@ -2,7 +2,8 @@
 
 namespace limpid {
 
-DescriptorTable::DescriptorTable() : slots_(3) {
+DescriptorTable::DescriptorTable() {
+  slots_.extend(3);
   for (int fd = 0; fd < 3; ++fd) slots_[static_cast<size_t>(fd)].kernel = fd;
   free_from_ = 3;
 }
@@ -50,7 +51,7 @@ int DescriptorTable::lowest_free() {
   while (free_from_ < slots_.size() && (slots_[free_from_].socket || slots_[free_from_].kernel >= 0)) ++free_from_;
   if (free_from_ == slots_.size()) {
     if (free_from_ >= kMaximum) return -1;
-    slots_.emplace_back();
+    slots_.push_back();
   }
   return static_cast<int>(free_from_++);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "stack/base/paged_array.h"
 #include "stack/socket/open_socket.h"
 
 namespace limpid {
@@ -68,8 +69,8 @@ class DescriptorTable {
   int lowest_free();
 
   mutable std::mutex mutex_;
-  std::vector<Slot> slots_;
-  size_t free_from_ = 0;  // no number below it is free
+  PagedArray<Slot> slots_;  // grows under the lock
+  size_t free_from_ = 0;    // no number below it is free
 };
 
 }  // namespace limpid

@@ -102,11 +102,11 @@ size_t Host::drain(Duration idle) {
 
 // --- wake-ups -------------------------------------------------------------------------------------------------------
 
-std::vector<OpenSocket*>& Host::index_of(SocketId::Kind kind) { return by_id_[static_cast<size_t>(kind) - 1]; }
+PagedArray<OpenSocket*>& Host::index_of(SocketId::Kind kind) { return by_id_[static_cast<size_t>(kind) - 1]; }
 
 void Host::watch(SocketId id, OpenSocket& socket) {
   auto& index = index_of(id.kind);
-  if (index.size() <= id.index) index.resize(id.index + size_t{1});
+  index.extend(id.index + size_t{1});
   index[id.index] = &socket;
 }
 

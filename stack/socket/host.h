@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "stack/base/paged_array.h"
 #include "stack/runtime/world.h"
 #include "stack/socket/descriptor_table.h"
 #include "stack/socket/loan.h"
@@ -58,13 +59,13 @@ class Host final : public ::lp_host, private ReadySink {
  private:
   void await_threads();
   void end_loans();
-  std::vector<OpenSocket*>& index_of(SocketId::Kind kind);
+  PagedArray<OpenSocket*>& index_of(SocketId::Kind kind);
   void raise(SocketId id, ReadyEvents events) override;
 
   World& world_;
   Machine& machine_;
   DescriptorTable descriptors_;
-  std::vector<OpenSocket*> by_id_[4];  // by kind of id, then its index
+  PagedArray<OpenSocket*> by_id_[4];  // by kind of id, then its index
   IntrusiveList<Loan> loans_;
   int event_fd_ = -1;
   std::atomic<int> threads_{0};

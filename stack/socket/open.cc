@@ -38,12 +38,12 @@ int choose(int type, int protocol, OpenSocket& socket) {
 void open_datagram(Host& host, OpenSocket& socket) {
   Hold hold(host.machine());
   Stack& stack = hold.stack();
-  socket.udp.receive_buffer = stack.config().udp.receive_buffer;
-  socket.udp.send_buffer = stack.config().udp.send_buffer;
-  socket.udp.ttl = stack.config().ip.ttl;
-  socket.udp.header_included = socket.protocol == IPPROTO_RAW;  // raw(7)
-  socket.id = socket.kind == OpenSocket::Kind::raw ? stack.raw_open(IpProtocol{socket.protocol}, socket.udp)
-                                                   : stack.udp_open(socket.udp);
+  socket.udp().receive_buffer = stack.config().udp.receive_buffer;
+  socket.udp().send_buffer = stack.config().udp.send_buffer;
+  socket.udp().ttl = stack.config().ip.ttl;
+  socket.udp().header_included = socket.protocol == IPPROTO_RAW;  // raw(7)
+  socket.id = socket.kind == OpenSocket::Kind::raw ? stack.raw_open(IpProtocol{socket.protocol}, socket.udp())
+                                                   : stack.udp_open(socket.udp());
   if (socket.id) host.watch(socket.id, socket);
 }
 
@@ -79,7 +79,7 @@ int listen_stream(Host& host, Hold& hold, OpenSocket& socket, uint32_t backlog) 
     if (const int error = bind_stream(hold, socket, {}); error != 0) return error;
     socket.bound_to = {};
   }
-  const auto listener = stack.tcp_listen(socket.bind, backlog, socket.tcp, hold.now());
+  const auto listener = stack.tcp_listen(socket.bind, backlog, socket.tcp(), hold.now());
   if (!listener) return to_errno(listener.error());
   socket.bound = false;  // the claim is the listener's now
   socket.id = *listener;
@@ -101,7 +101,7 @@ int claim_again(Hold& hold, OpenSocket& socket) {
 
 void forget_connection(Host& host, Hold& hold, OpenSocket& socket) {
   if (!socket.id) return;
-  if (const TcpOptions* options = hold.stack().tcp_options(socket.id); options != nullptr) socket.tcp = *options;
+  if (const TcpOptions* options = hold.stack().tcp_options(socket.id); options != nullptr) socket.set_tcp(*options);
   host.unwatch(socket.id);
   hold.stack().tcp_close(socket.id, hold.now());
   socket.id = {};

@@ -46,8 +46,10 @@ struct OpenSocket {
   bool was_connected = false;
   int told_error = 0;  // why the connection went, when the stack has forgotten it
 
-  TcpOptions tcp;  // what was set before there was an id to set it on
-  UdpOptions udp;
+  // What was set on a stream socket while it had no id to set it on, and what a datagram socket is like: in memory of
+  // their own, since most sockets of a server with many have neither.
+  std::unique_ptr<TcpOptions> tcp_wishes;
+  std::unique_ptr<UdpOptions> udp_options;
   ReusePolicy reuse;
 
   bool fast_open_connect = false;                // TCP_FASTOPEN_CONNECT
@@ -75,6 +77,14 @@ struct OpenSocket {
   std::unique_ptr<EpollSet> epoll;  // what an epoll descriptor has instead of all the above
 
   std::atomic<uint32_t> references{1};  // the table's, and one for each call in progress
+
+  TcpOptions tcp() const { return tcp_wishes ? *tcp_wishes : TcpOptions{}; }
+  void set_tcp(const TcpOptions& options) { tcp_wishes = std::make_unique<TcpOptions>(options); }
+  UdpOptions& udp() {
+    if (!udp_options) udp_options = std::make_unique<UdpOptions>();
+    return *udp_options;
+  }
+  UdpOptions udp() const { return udp_options ? *udp_options : UdpOptions{}; }
 
   bool is_stream() const { return kind == Kind::stream; }
   bool is_listener() const { return id.kind == SocketId::Kind::listener; }

@@ -8,22 +8,22 @@ namespace limpid {
 TcpOptions tcp_options_of(Hold& hold, const OpenSocket& socket) {
   if (socket.id)
     if (const TcpOptions* options = hold.stack().tcp_options(socket.id); options != nullptr) return *options;
-  return socket.tcp;
+  return socket.tcp();
 }
 
 void set_tcp_options(Hold& hold, OpenSocket& socket, const TcpOptions& options) {
   if (socket.id) {
     (void)hold.stack().tcp_set_options(socket.id, options, hold.now());
   } else {
-    socket.tcp = options;
+    socket.set_tcp(options);
   }
 }
 
 void set_udp_options(Hold& hold, OpenSocket& socket) {
   if (socket.kind == OpenSocket::Kind::raw) {
-    (void)hold.stack().raw_set_options(socket.id, socket.udp);
+    (void)hold.stack().raw_set_options(socket.id, socket.udp());
   } else {
-    (void)hold.stack().udp_set_options(socket.id, socket.udp);
+    (void)hold.stack().udp_set_options(socket.id, socket.udp());
   }
 }
 

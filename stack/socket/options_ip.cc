@@ -17,7 +17,7 @@ int set_ttl(Hold& hold, OpenSocket& socket, int ttl) {
     options.ttl = static_cast<uint8_t>(ttl);
     set_tcp_options(hold, socket, options);
   } else {
-    socket.udp.ttl = static_cast<uint8_t>(ttl);
+    socket.udp().ttl = static_cast<uint8_t>(ttl);
     set_udp_options(hold, socket);
   }
   return 0;
@@ -29,7 +29,7 @@ int set_tos(Hold& hold, OpenSocket& socket, int tos) {
     options.tos = static_cast<uint8_t>(tos & ~3);  // the lowest two bits are TCP's own (ECN)
     set_tcp_options(hold, socket, options);
   } else {
-    socket.udp.tos = static_cast<uint8_t>(tos);
+    socket.udp().tos = static_cast<uint8_t>(tos);
     set_udp_options(hold, socket);
   }
   return 0;
@@ -43,7 +43,7 @@ int set_mtu_discovery(Hold& hold, OpenSocket& socket, int value) {
     set_tcp_options(hold, socket, options);
     return 0;
   }
-  socket.udp.dont_fragment = value == IP_PMTUDISC_DO || value == IP_PMTUDISC_PROBE;
+  socket.udp().dont_fragment = value == IP_PMTUDISC_DO || value == IP_PMTUDISC_PROBE;
   set_udp_options(hold, socket);
   return 0;
 }
@@ -91,12 +91,12 @@ int set_ip_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) 
       socket.wants_tos = value != 0;
       return 0;
     case IP_RECVERR:
-      socket.udp.receive_errors = value != 0;
+      socket.udp().receive_errors = value != 0;
       if (!socket.is_stream()) set_udp_options(hold, socket);
       return 0;
     case IP_HDRINCL:
       if (socket.kind != OpenSocket::Kind::raw) return ENOPROTOOPT;
-      socket.udp.header_included = value != 0;
+      socket.udp().header_included = value != 0;
       set_udp_options(hold, socket);
       return 0;
     default:
@@ -109,15 +109,15 @@ int get_ip_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
   const TcpOptions tcp = socket.is_stream() ? tcp_options_of(hold, socket) : TcpOptions{};
   switch (name) {
     case IP_TTL: {
-      const uint8_t ttl = socket.is_stream() ? tcp.ttl : socket.udp.ttl;
+      const uint8_t ttl = socket.is_stream() ? tcp.ttl : socket.udp().ttl;
       return out.write(int{ttl != 0 ? ttl : hold.stack().config().ip.ttl});
     }
     case IP_TOS:
-      return out.write(int{socket.is_stream() ? tcp.tos : socket.udp.tos});
+      return out.write(int{socket.is_stream() ? tcp.tos : socket.udp().tos});
     case IP_MTU:
       return get_mtu(hold, socket, out);
     case IP_MTU_DISCOVER:
-      return out.write(int{socket.is_stream() || socket.udp.dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT});
+      return out.write(int{socket.is_stream() || socket.udp().dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT});
     case IP_PKTINFO:
       return out.write_flag(socket.wants_packet_info);
     case IP_RECVTTL:
@@ -125,9 +125,9 @@ int get_ip_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) {
     case IP_RECVTOS:
       return out.write_flag(socket.wants_tos);
     case IP_RECVERR:
-      return out.write_flag(socket.udp.receive_errors);
+      return out.write_flag(socket.udp().receive_errors);
     case IP_HDRINCL:
-      return socket.kind == OpenSocket::Kind::raw ? out.write_flag(socket.udp.header_included) : ENOPROTOOPT;
+      return socket.kind == OpenSocket::Kind::raw ? out.write_flag(socket.udp().header_included) : ENOPROTOOPT;
     case IP_OPTIONS:
       return out.write_nothing();  // none are ever sent
     default:

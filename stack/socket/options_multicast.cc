@@ -60,7 +60,7 @@ int set_interface(Hold& hold, OpenSocket& socket, const OptionIn& in) {
     request.own = address_of(raw);
   }
   if (request.number != 0 || (request.own.is_set() && !hold.stack().ip().is_local(request.own))) return EADDRNOTAVAIL;
-  socket.udp.multicast_own = request.own;
+  socket.udp().multicast_own = request.own;
   set_udp_options(hold, socket);
   return 0;
 }
@@ -71,12 +71,12 @@ int set_number(Hold& hold, OpenSocket& socket, int name, const OptionIn& in) {
   if (name == IP_MULTICAST_TTL) {
     if (value == -1) value = 1;  // ip(7): back to the default
     if (value < 0 || value > 255) return EINVAL;
-    socket.udp.multicast_ttl = static_cast<uint8_t>(value);
+    socket.udp().multicast_ttl = static_cast<uint8_t>(value);
   } else if (name == IP_MULTICAST_LOOP) {
-    socket.udp.multicast_loop = value != 0;
+    socket.udp().multicast_loop = value != 0;
   } else {
     if (value != 0 && value != 1) return EINVAL;
-    socket.udp.multicast_all = value != 0;
+    socket.udp().multicast_all = value != 0;
   }
   set_udp_options(hold, socket);
   return 0;
@@ -106,7 +106,7 @@ int set_multicast_option(Hold& hold, OpenSocket& socket, int name, const OptionI
 }
 
 int get_multicast_option(const OpenSocket& socket, int name, OptionOut& out) {
-  const UdpOptions& udp = socket.udp;
+  const UdpOptions& udp = socket.udp();
   switch (name) {
     case IP_MULTICAST_IF:
       return out.write(in_addr{.s_addr = udp.multicast_own.is_set() ? htonl(udp.multicast_own.v4_bits()) : INADDR_ANY});

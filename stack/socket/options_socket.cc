@@ -25,7 +25,7 @@ int set_send_buffer(Hold& hold, OpenSocket& socket, int wanted) {
     options.send_buffer = 2 * size;
     set_tcp_options(hold, socket, options);
   } else {
-    socket.udp.send_buffer = 2 * size;
+    socket.udp().send_buffer = 2 * size;
     set_udp_options(hold, socket);
   }
   return 0;
@@ -38,7 +38,7 @@ int set_receive_buffer(Hold& hold, OpenSocket& socket, int wanted) {
     options.receive_buffer = size;
     set_tcp_options(hold, socket, options);
   } else {
-    socket.udp.receive_buffer = 2 * size;
+    socket.udp().receive_buffer = 2 * size;
     set_udp_options(hold, socket);
   }
   return 0;
@@ -152,8 +152,8 @@ int get_memory(Hold& hold, const OpenSocket& socket, OptionOut& out) {
     values[SK_MEMINFO_WMEM_QUEUED] = status.send_queue;
     values[SK_MEMINFO_WMEM_ALLOC] = status.in_flight;
   } else {
-    values[SK_MEMINFO_RCVBUF] = socket.udp.receive_buffer;
-    values[SK_MEMINFO_SNDBUF] = socket.udp.send_buffer;
+    values[SK_MEMINFO_RCVBUF] = socket.udp().receive_buffer;
+    values[SK_MEMINFO_SNDBUF] = socket.udp().send_buffer;
     if (socket.kind == OpenSocket::Kind::datagram)
       values[SK_MEMINFO_RMEM_ALLOC] = hold.stack().udp_status(socket.id).value_or(UdpStatus{}).queued_bytes;
   }
@@ -209,7 +209,7 @@ int set_socket_option(Hold& hold, OpenSocket& socket, int name, const OptionIn& 
       socket.busy_poll = std::chrono::microseconds(value);
       return 0;
     case SO_BROADCAST:
-      socket.udp.broadcast = value != 0;
+      socket.udp().broadcast = value != 0;
       if (!socket.is_stream()) set_udp_options(hold, socket);
       return 0;
     default:
@@ -241,7 +241,7 @@ int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) 
     case SO_OOBINLINE:
       return out.write_flag(tcp.urgent_inline);
     case SO_BROADCAST:
-      return out.write_flag(socket.udp.broadcast);
+      return out.write_flag(socket.udp().broadcast);
     case SO_RCVLOWAT:
       return out.write(static_cast<int>(std::max<uint32_t>(tcp.receive_low_water, 1)));
     case SO_RCVTIMEO:
@@ -257,11 +257,11 @@ int get_socket_option(Hold& hold, OpenSocket& socket, int name, OptionOut& out) 
           linger{.l_onoff = socket.linger, .l_linger = static_cast<int>(to_ms(socket.linger_time) / 1000)});
     case SO_SNDBUF:
       return out.write(socket.is_stream() ? static_cast<int>(told_buffers(hold, socket, status_of(hold, socket)).send)
-                                          : static_cast<int>(socket.udp.send_buffer));
+                                          : static_cast<int>(socket.udp().send_buffer));
     case SO_RCVBUF:
       return out.write(socket.is_stream()
                            ? static_cast<int>(told_buffers(hold, socket, status_of(hold, socket)).receive)
-                           : static_cast<int>(socket.udp.receive_buffer));
+                           : static_cast<int>(socket.udp().receive_buffer));
     default:
       return ENOPROTOOPT;
   }
