@@ -41,6 +41,7 @@ void DemuxLookUp(benchmark::State& state) {
   Demux demux({1, 2});
   for (uint32_t i = 0; i < count; ++i) {
     entries[i].tuple = tuple_number(i);
+    entries[i].owner = {i, DemuxKind::connection};
     demux.insert(entries[i]);
   }
   uint32_t i = 0;

@@ -113,11 +113,14 @@ struct TcpConfig {
   uint32_t max_accept_queue = 4096;                // Linux somaxconn
   uint32_t max_connections = 1'048'576;            // of one stack, half-open and TIME-WAIT not counted
   uint32_t max_time_wait = 262'144;                // Linux tcp_max_tw_buckets; past it the oldest goes
-  uint32_t challenge_acks_per_second = 1000;       // RFC 5961 §7; Linux tcp_challenge_ack_limit was 1000
-  uint32_t resets_per_second = 10'000;             // to segments of nobody; FreeBSD icmplim (200), Linux has no bound
-  Duration invalid_ack_interval = 500ms;           // answers to out-of-window segments; Linux tcp_invalid_ratelimit
-  std::optional<uint32_t> isn_for_tests;           // every initial sequence number, to start near the wrap
-  uint16_t ephemeral_first = 32'768;               // Linux ip_local_port_range
+  // Beyond so many, connections on which nothing happens are kept as small records until something does (tcp/fold.h):
+  // those first that were used longest ago. Some 1.4 KB each; UINT32_MAX: none ever is.
+  uint32_t whole_connections = 1024;
+  uint32_t challenge_acks_per_second = 1000;  // RFC 5961 §7; Linux tcp_challenge_ack_limit was 1000
+  uint32_t resets_per_second = 10'000;        // to segments of nobody; FreeBSD icmplim (200), Linux has no bound
+  Duration invalid_ack_interval = 500ms;      // answers to out-of-window segments; Linux tcp_invalid_ratelimit
+  std::optional<uint32_t> isn_for_tests;      // every initial sequence number, to start near the wrap
+  uint16_t ephemeral_first = 32'768;          // Linux ip_local_port_range
   uint16_t ephemeral_last = 60'999;
 
   // Unless TCP_CONGESTION says otherwise; Linux tcp_congestion_control.

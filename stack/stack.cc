@@ -125,6 +125,7 @@ void Stack::flush(Time now) {
     p.deliver(d, now);
     if (!p.ip.has_loopback()) p.tcp.flush(now);
   }
+  p.tcp.fold_idle(now);
 }
 
 void Stack::advance(Time now) {

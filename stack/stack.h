@@ -122,7 +122,7 @@ class Stack {
   void tcp_abort(SocketId connection, Time now);
 
   Result<void> tcp_set_options(SocketId socket, const TcpOptions& options, Time now);
-  const TcpOptions* tcp_options(SocketId socket) const;
+  const TcpOptions* tcp_options(SocketId socket) const;  // good until the next call of any kind
   Result<TcpStatus> tcp_status(SocketId socket) const;
   ReadyEvents tcp_ready(SocketId socket) const;
   Error tcp_take_error(SocketId connection);  // SO_ERROR: told once; a hint of ICMP while it lives

@@ -117,6 +117,8 @@ namespace limpid {
   X(tcp_duplicate_acks, "duplicate ACKs received")                                                     \
   X(tcp_keepalive_probes, "keep-alive probes sent")                                                    \
   X(tcp_window_probes, "zero-window probes sent")                                                      \
+  X(tcp_folds, "idle connections that became small records")                                           \
+  X(tcp_unfolds, "and those of them that something happened on again")                                 \
   X(tcp_time_waits, "connections that went through TIME-WAIT")
 // clang-format on
 

@@ -42,6 +42,7 @@ class IntrusiveList {
 
   bool empty() const { return head_.next_ == &head_; }
   T& front() { return element(head_.next_); }
+  const T& front() const { return element(head_.next_); }
   // The element after `t`, or null at the end.
   T* next(T& t) { return static_cast<Hook&>(t).next_ == &head_ ? nullptr : &element(static_cast<Hook&>(t).next_); }
   void push_back(T& t) { insert(head_.prev_, t); }

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "stack/base/bytes.h"
+#include "stack/base/members.h"
 #include "stack/base/ring.h"
 #include "stack/buffer/chunk_pool.h"
 
@@ -25,6 +26,7 @@ class ByteQueue {
   size_t size() const { return static_cast<size_t>(end_ - begin_); }
   bool empty() const { return begin_ == end_; }
   size_t memory() const { return memory_; }  // bytes of chunks
+  bool owns_nothing() const { return chunks_.empty(); }
 
   void append(ByteSpan bytes, ChunkPool& pool);  // the pool outlives the queue
   // Takes a chunk of the pool whose first `length` bytes the user has written. A few are copied behind what is there
@@ -56,6 +58,12 @@ class ByteQueue {
   uint64_t begin_ = 0;
   uint64_t end_ = 0;
   size_t memory_ = 0;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(Elsewhere<Ring<Chunk>>{}, &ByteQueue::begin_, &ByteQueue::end_, &ByteQueue::memory_);
+  }
 };
 
 }  // namespace limpid

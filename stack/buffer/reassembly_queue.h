@@ -22,6 +22,7 @@
 #include <optional>
 #include <vector>
 
+#include "stack/base/members.h"
 #include "stack/base/ring.h"
 #include "stack/buffer/slice.h"
 
@@ -39,6 +40,7 @@ class ReassemblyQueue {
   // Memory pinned by all slices, and kPieceCost for each: what the socket is charged for. A frame of copies counts
   // once; a received frame counts for each slice of it (more than one only where it was cut by what was held already).
   size_t charge() const { return charge_; }
+  bool owns_nothing() const { return in_order_.empty() && held_.empty() && !copies_ && charge_ == 0; }
 
   struct Range {
     uint64_t begin = 0;
@@ -105,6 +107,14 @@ class ReassemblyQueue {
   uint64_t read_position_ = 0;
   size_t out_of_order_bytes_ = 0;
   size_t charge_ = 0;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(Elsewhere<Ring<Piece>>{}, Elsewhere<std::map<uint64_t, Piece>>{},
+             Elsewhere<std::map<uint64_t, uint64_t>>{}, Elsewhere<FrameRef>{}, &ReassemblyQueue::next_,
+             &ReassemblyQueue::read_position_, &ReassemblyQueue::out_of_order_bytes_, &ReassemblyQueue::charge_);
+  }
 };
 
 }  // namespace limpid

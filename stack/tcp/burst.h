@@ -41,6 +41,11 @@ inline uint32_t burst_segments(const BurstShape& s) {
 struct Burst {
   SeqPos end;         // it goes until SND.NXT is there
   bool many = false;  // it is more than one segment
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Burst::end, &Burst::many);
+  }
 };
 
 }  // namespace limpid

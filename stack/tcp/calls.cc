@@ -10,10 +10,7 @@ const IpAddress kLoopback = IpAddress::v4(127, 0, 0, 1);
 
 }  // namespace
 
-Connection* Tcp::find(SocketId id) {
-  if (id.kind != SocketId::Kind::tcp) return nullptr;
-  return connections_.get({id.index, id.generation});
-}
+Connection* Tcp::find(SocketId id) { return connections_.get(handle_of(id)); }
 
 Listener* Tcp::find_listener(SocketId id) const {
   if (id.kind != SocketId::Kind::listener) return nullptr;
@@ -35,19 +32,17 @@ Result<SocketId> Tcp::connect(const Endpoint& wanted, BindId bind, const TcpOpti
   if (!path) return std::unexpected(path.error());
   local.address = path->source;  // MUST-44: chosen before the first SYN, and kept (MUST-45)
   if (!bind) {
-    const auto is_free = [&](uint16_t port) { return demux_.find({{local.address, port}, remote}) == nullptr; };
+    const auto is_free = [&](uint16_t port) { return !demux_.find({{local.address, port}, remote}); };
     const auto port = ports_.choose_ephemeral(local.address, remote, is_free);
     if (!port) return std::unexpected(port.error());
     local.port = *port;
-  } else if (demux_.find({local, remote}) != nullptr) {
+  } else if (demux_.find({local, remote})) {
     return std::unexpected(Error::address_not_available);
   }
 
   const FourTuple tuple{local, remote};
-  const auto handle = connections_.emplace(env_, env_.next_connection_number++, tuple, *path, options);
+  const auto handle = connections_.emplace(env_.next_connection_number++, tuple, *path, options);
   Connection& c = *connections_.get(handle);
-  c.demux_.index = handle.index;
-  c.timer_.owner = handle.index;
   c.port_ = {.claim = bind, .counted = !bind, .reuse = options.reuse};
   if (!bind) ports_.add_connection(local, options.reuse);
   demux_.insert(c.demux_);
@@ -86,8 +81,9 @@ FastOpenKeys Tcp::fast_open_keys(SocketId id) const {
 }
 
 std::optional<uint32_t> Tcp::syn_text_room(SocketId id) const {
-  const Connection* c = find(id);
-  return c == nullptr ? std::nullopt : c->syn_text_room();
+  std::optional<uint32_t> room;
+  connections_.look(handle_of(id), [&](const Connection& c) { room = c.syn_text_room(); });
+  return room;
 }
 
 Result<SocketId> Tcp::accept(SocketId id) {
@@ -196,7 +192,7 @@ Result<void> Tcp::set_options(SocketId id, const TcpOptions& options, Time now) 
   return {};
 }
 
-const TcpOptions* Tcp::options(SocketId id) const {
+const TcpOptions* Tcp::options(SocketId id) {
   if (const Listener* listener = find_listener(id)) return &listener->options;
   const Connection* c = find(id);
   return c == nullptr ? nullptr : &c->options();
@@ -204,16 +200,17 @@ const TcpOptions* Tcp::options(SocketId id) const {
 
 Result<TcpStatus> Tcp::status(SocketId id) const {
   if (const Listener* listener = find_listener(id)) return status_of(*listener);
-  const Connection* c = find(id);
-  if (c == nullptr) return std::unexpected(Error::stale_handle);
-  return c->status();
+  Result<TcpStatus> status = std::unexpected(Error::stale_handle);
+  connections_.look(handle_of(id), [&](const Connection& c) { status = c.status(); });
+  return status;
 }
 
 ReadyEvents Tcp::readiness(SocketId id) const {
   if (const Listener* listener = find_listener(id))
     return listener->accept_queue.empty() ? ReadyEvents{0} : static_cast<ReadyEvents>(kAcceptable | kReadable);
-  const Connection* c = find(id);
-  return c == nullptr ? ReadyEvents{0} : c->readiness();
+  ReadyEvents ready = 0;
+  connections_.look(handle_of(id), [&](const Connection& c) { ready = c.readiness(); });
+  return ready;
 }
 
 Error Tcp::take_error(SocketId id) {
@@ -252,9 +249,9 @@ std::vector<TcpStatus> Tcp::list() const {
     s.retransmits = h->sent - 1;
     all.push_back(s);
   }
-  for (uint32_t i = 0; i < connections_.capacity(); ++i)
-    if (const Connection* c = self.connections_.at(i); c != nullptr && c->state() != TcpState::time_wait)
-      all.push_back(c->status());
+  connections_.each([&](const Connection& c) {
+    if (c.state() != TcpState::time_wait) all.push_back(c.status());
+  });
   for (uint32_t i = 0; i < time_wait_.capacity(); ++i) {
     const TimeWait* t = self.time_wait_.at(i);
     if (t == nullptr) continue;
@@ -271,27 +268,25 @@ std::vector<TcpStatus> Tcp::list() const {
 }
 
 size_t Tcp::unfinished() const {
-  auto& self = const_cast<Tcp&>(*this);
   size_t n = 0;
-  for (uint32_t i = 0; i < connections_.capacity(); ++i) {
-    const Connection* c = self.connections_.at(i);
+  connections_.each_whole([&](const Connection& c) {  // one that is folded has nothing to do
     // FIN-WAIT-2 waits for the peer, not for us: all of ours is acknowledged.
-    if (c != nullptr && !c->attached() && !c->released() && c->state() != TcpState::fin_wait_2) ++n;
-  }
+    if (!c.attached() && !c.released() && c.state() != TcpState::fin_wait_2) ++n;
+  });
   return n;
 }
 
 std::string Tcp::check_invariants(Time now) const {
-  auto& self = const_cast<Tcp&>(*this);
-  for (uint32_t i = 0; i < connections_.capacity(); ++i) {
-    const Connection* c = self.connections_.at(i);
-    if (c == nullptr) continue;
-    if (const char* broken = c->broken_invariant(now))
-      return fmt::format("connection {} ({} {} {}): {}", c->number(), c->tuple().local.to_string(), name(c->state()),
-                         c->tuple().remote.to_string(), broken);
-    if (c->released() && !c->attached()) return fmt::format("connection {} is over and nobody holds it", c->number());
-  }
-  return {};
+  std::string first;
+  connections_.each([&](const Connection& c) {
+    if (!first.empty()) return;
+    if (const char* broken = c.broken_invariant(now))
+      first = fmt::format("connection {} ({} {} {}): {}", c.number(), c.tuple().local.to_string(), name(c.state()),
+                          c.tuple().remote.to_string(), broken);
+    if (c.released() && !c.attached()) first = fmt::format("connection {} is over and nobody holds it", c.number());
+  });
+  if (const char* broken = connections_.broken_invariant(); first.empty() && broken != nullptr) return broken;
+  return first;
 }
 
 }  // namespace limpid

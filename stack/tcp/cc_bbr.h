@@ -127,8 +127,29 @@ class BbrModel {
     uint64_t bw_lo = kNoRate;
     uint32_t inflight_lo = kNoBound;
     uint32_t inflight_hi = kNoBound;
+
+    template <class V>
+    static constexpr auto members(V&& v) {
+      return v(&Undo::state, &Undo::bw_lo, &Undo::inflight_lo, &Undo::inflight_hi);
+    }
   };
   Undo undo_;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&BbrModel::state_, &BbrModel::round_start_, &BbrModel::full_bw_now_, &BbrModel::full_bw_reached_,
+             &BbrModel::judges_probe_, &BbrModel::probe_ending_, &BbrModel::rtt_round_done_, &BbrModel::congested_,
+             &BbrModel::idle_restart_, &BbrModel::full_bw_rounds_, &BbrModel::loss_events_,
+             &BbrModel::aggregation_rounds_, &BbrModel::up_rounds_, &BbrModel::rounds_since_probe_,
+             &BbrModel::next_round_, &BbrModel::bw_filter_, &BbrModel::bw_latest_, &BbrModel::bw_lo_,
+             &BbrModel::full_bw_, &BbrModel::inflight_latest_, &BbrModel::inflight_lo_, &BbrModel::inflight_hi_,
+             &BbrModel::round_inflight_, &BbrModel::round_rtt_, &BbrModel::losses_, &BbrModel::up_acked_,
+             &BbrModel::up_price_, &BbrModel::extra_acked_, &BbrModel::aggregate_, &BbrModel::aggregate_since_,
+             &BbrModel::min_rtt_, &BbrModel::probe_rtt_min_, &BbrModel::min_rtt_at_, &BbrModel::probe_rtt_min_at_,
+             &BbrModel::probe_rtt_done_, &BbrModel::phase_begin_, &BbrModel::probe_wait_, &BbrModel::prior_cwnd_,
+             &BbrModel::conserving_, &BbrModel::conserve_until_, &BbrModel::pacing_rate_, &BbrModel::undo_);
+  }
 };
 
 // The model in memory of its own: it is eight times as large as what other algorithms keep.
@@ -152,6 +173,12 @@ class Bbr {
 
  private:
   std::unique_ptr<BbrModel> model_;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Bbr::model_);
+  }
 };
 
 }  // namespace limpid

@@ -71,6 +71,13 @@ class PathLosses {
   uint64_t quiet_lost_ = 0;
   uint64_t quiet_sent_ = 0;
   uint64_t most_ = 0;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&PathLosses::most_expected_, &PathLosses::excess_, &PathLosses::round_lost_, &PathLosses::round_delivered_,
+             &PathLosses::quiet_lost_, &PathLosses::quiet_sent_, &PathLosses::most_);
+  }
 };
 
 }  // namespace limpid

@@ -47,6 +47,12 @@ class Cubic {
     uint32_t begin = 0;        // stack time, milliseconds; moves on while the application sends too little
     uint32_t last_ack = 0;     // milliseconds
     uint32_t looked = 0;       // at Reno's, likewise
+
+    template <class V>
+    static constexpr auto members(V&& v) {
+      return v(&Curve::origin, &Curve::k, &Curve::w_est, &Curve::counted, &Curve::est_counted, &Curve::begin,
+               &Curve::last_ack, &Curve::looked);
+    }
   };
 
   Rule avoid(Window& w, const AckEvent& ack, uint32_t acked);
@@ -59,6 +65,12 @@ class Cubic {
   // is not needed at a time takes no room.
   std::variant<HyStart, std::monostate, Curve, ClassicHyStart> phase_;
   bool classic_;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Cubic::w_max_, &Cubic::cwnd_prior_, &Cubic::phase_, &Cubic::classic_);
+  }
 };
 
 // The integer part of the cube root.

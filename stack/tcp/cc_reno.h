@@ -14,6 +14,12 @@ class Reno {
 
  private:
   uint32_t counted_ = 0;  // bytes acknowledged since the last increase, in congestion avoidance
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Reno::counted_);
+  }
 };
 
 }  // namespace limpid

@@ -60,6 +60,11 @@ struct Window {
   uint32_t cwnd = 0;
   uint32_t ssthresh = UINT32_MAX;  // arbitrarily high: nothing was lost yet (RFC 5681 §3.1)
 
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Window::mss, &Window::cwnd, &Window::ssthresh);
+  }
+
   bool in_slow_start() const { return cwnd < ssthresh; }
 
   void grow(uint32_t bytes) { cwnd = cwnd > UINT32_MAX - bytes ? UINT32_MAX : cwnd + bytes; }

@@ -8,7 +8,7 @@ namespace limpid {
 void Tcp::settle(Connection& c, Time now) {
   if (!c.released()) return;
   if (c.fast_open_pending_) leave_fast_open(c, now);
-  if (c.demux_.linked) {
+  if (c.demux_.linked()) {
     demux_.remove(c.demux_);
     env_.timers.remove(c.timer_);
     c.ListHook<BlockedTag>::unlink();
@@ -39,7 +39,7 @@ void Tcp::note_orphan(Connection& c, Time now) {
   }
   // Most end by themselves: their handles, which find nothing any more, leave now and then.
   if (orphans_.size() > 2 * orphan_count_ + 1024)
-    std::erase_if(orphans_, [&](ConnectionHandle h) { return connections_.get(h) == nullptr; });
+    std::erase_if(orphans_, [&](ConnectionHandle h) { return !connections_.contains(h); });
 }
 
 void Tcp::give_up_port(PortHold& hold, const Endpoint& local) {
@@ -55,8 +55,7 @@ void Tcp::enter_time_wait(Connection& c, Time now) {
   const auto handle = time_wait_.emplace();
   TimeWait& t = *time_wait_.get(handle);
   t.demux.tuple = c.tuple();
-  t.demux.kind = DemuxKind::time_wait;
-  t.demux.index = handle.index;
+  t.demux.owner = {handle.index, DemuxKind::time_wait};
   t.timer.owner = handle.index;
   t.timer.owner_kind = static_cast<uint8_t>(TimerOwner::time_wait);
   t.snd_nxt = c.next_wire_seq();
@@ -174,7 +173,7 @@ void Tcp::end_time_wait(TimeWait& t, Rule why, Time now) {
   env_.timers.remove(t.timer);
   ports_.remove_connection(t.demux.tuple.local, t.reuse);
   t.unlink();
-  time_wait_.erase(time_wait_.handle_at(t.demux.index));
+  time_wait_.erase(time_wait_.handle_at(t.demux.owner.index));
 }
 
 }  // namespace limpid

@@ -70,6 +70,11 @@ class Congestion {
     Window before;          // the first loss
     Algorithm algorithm;    // likewise
     bool repairing = true;  // not recovered yet
+
+    template <class V>
+    static constexpr auto members(V&& v) {
+      return v(&Episode::prr, &Episode::before, &Episode::algorithm, &Episode::repairing);
+    }
   };
 
   Algorithm make(CongestionChoice choice) const;
@@ -85,6 +90,14 @@ class Congestion {
   WindowUsage usage_;
   std::unique_ptr<Episode> episode_;
   Algorithm algorithm_;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Congestion::w_, &Congestion::initial_segments_, &Congestion::bbr_path_loss_percent_,
+             &Congestion::idle_restart_, &Congestion::classic_hystart_, &Congestion::untouched_,
+             &Congestion::round_end_, &Congestion::usage_, &Congestion::episode_, &Congestion::algorithm_);
+  }
 };
 
 }  // namespace limpid

@@ -24,7 +24,7 @@ Connection::Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tu
       congestion_(env.config, options.congestion, 536),
       timestamp_offset_(env.timestamps.offset(tuple)) {
   demux_.tuple = tuple;
-  demux_.kind = DemuxKind::connection;
+  demux_.owner.kind = DemuxKind::connection;
   timer_.owner_kind = static_cast<uint8_t>(TimerOwner::connection);
   options_ = with_defaults(options, env.config);
   rcv_.set_buffer(options_.receive_buffer > 0 ? options_.receive_buffer : env.config.receive_buffer);

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "stack/base/intrusive_list.h"
+#include "stack/base/members.h"
 #include "stack/buffer/byte_queue.h"
 #include "stack/tcp/burst.h"
 #include "stack/tcp/congestion.h"
@@ -43,6 +44,11 @@ struct PortHold {
   BindId claim;
   bool counted = false;
   ReusePolicy reuse;
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&PortHold::claim, &PortHold::counted, &PortHold::reuse);
+  }
 };
 
 // What became of a segment: the name of the step that it ended at.
@@ -67,11 +73,17 @@ struct SendVariables {
   SeqPos wl1;            // segment sequence number used for the last window update
   SeqPos wl2;            // segment acknowledgment number used for it
   SeqPos up;             // urgent pointer: one past the last urgent octet
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&SendVariables::una, &SendVariables::nxt, &SendVariables::wnd, &SendVariables::max_wnd,
+             &SendVariables::wl1, &SendVariables::wl2, &SendVariables::up);
+  }
 };
 
 class Listener;
 
-class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
+class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, public ListHook<ClockTag> {
  public:
   Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tuple, const Path& path, const TcpOptions& options);
 
@@ -139,6 +151,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   const FourTuple& tuple() const { return demux_.tuple; }
   uint32_t number() const { return number_; }
   const TcpOptions& options() const { return options_; }
+  const Path& path() const { return path_; }
   const SendVariables& snd() const { return snd_; }
   const Receiver& receiver() const { return rcv_; }
   const ByteQueue& send_queue() const { return queue_; }
@@ -157,7 +170,10 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint8_t interface() const { return path_.interface; }
   size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }
   uint32_t in_flight() const { return recovery_.in_flight(mss_); }
+  Time next_deadline() const { return timers_.next_deadline(); }
   TcpStatus status() const;
+  // Nothing waits, is under way or is owed: what there is to know of it are numbers (fold.h).
+  bool quiet() const;
   // What must always hold; null when it does.
   const char* broken_invariant(Time now) const;
 
@@ -168,6 +184,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   bool waits_for_accept_ = false;   // in the queue of a listener: nobody is to be woken yet
   bool orphaned_ = false;           // the user has let go, and the stack counts it among such
   bool fast_open_pending_ = false;  // the listener counts it among those whose handshake goes on
+  bool used_ = false;               // since its table looked at it
 
  private:
   // --- input.cc: RFC 9293 §3.10.7.3 and §3.10.7.4 in order ---
@@ -477,6 +494,34 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag> {
   uint64_t segments_in_ = 0;
   uint64_t segments_out_ = 0;
   uint64_t resent_ = 0;
+
+ public:
+  // For folding: what is not written is empty in a quiet connection, or said by its place, or by its constructor.
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(Elsewhere<ListHook<DirtyTag>>{}, Elsewhere<ListHook<BlockedTag>>{}, Elsewhere<ListHook<ClockTag>>{},
+             Elsewhere<DemuxEntry>{}, Elsewhere<TimerEntry>{}, &Connection::port_, &Connection::listener_,
+             &Connection::waits_for_accept_, &Connection::orphaned_, &Connection::fast_open_pending_, Elsewhere<bool>{},
+             Elsewhere<TcpEnvironment*>{}, &Connection::path_, &Connection::options_, &Connection::id_,
+             &Connection::number_, &Connection::state_, &Connection::error_, &Connection::soft_error_,
+             &Connection::iss_, &Connection::irs_, &Connection::snd_, &Connection::queue_, &Connection::rcv_,
+             &Connection::agreed_, &Connection::rtt_, &Connection::congestion_, &Connection::ecn_,
+             &Connection::recovery_, &Connection::timers_, &Connection::burst_, &Connection::limits_,
+             &Connection::pace_, &Connection::traffic_, &Connection::send_space_, &Connection::reserved_,
+             &Connection::small_end_, Elsewhere<uint32_t>{}, &Connection::recent_, &Connection::last_ack_sent_,
+             &Connection::rtt_sampled_to_, &Connection::mss_, &Connection::delivered_mss_, &Connection::mtu_version_,
+             &Connection::mtu_until_, &Connection::mtu_doubts_, &Connection::timeouts_, &Connection::probes_,
+             &Connection::probe_interval_, &Connection::peer_segment_, &Connection::octets_unacked_,
+             &Connection::keepalives_, &Connection::stalled_since_, Elsewhere<std::unique_ptr<FastOpenAttempt>>{},
+             Elsewhere<SackReport>{}, &Connection::last_text_, &Connection::quick_acks_, &Connection::attached_,
+             &Connection::fin_queued_, &Connection::receive_shut_, &Connection::opened_fast_,
+             &Connection::syn_text_acked_, &Connection::syn_due_, &Connection::ack_now_, &Connection::probe_due_,
+             &Connection::tail_probe_due_, &Connection::keepalive_due_, &Connection::override_due_,
+             &Connection::more_coming_, &Connection::room_told_, &Connection::writer_waits_, &Connection::acked_,
+             &Connection::deferred_, &Connection::in_write_, &Connection::probed_, &Connection::ack_reason_,
+             &Connection::last_invalid_answer_, &Connection::opened_, &Connection::last_received_,
+             &Connection::last_sent_, &Connection::segments_in_, &Connection::segments_out_, &Connection::resent_);
+  }
 };
 
 }  // namespace limpid

@@ -50,6 +50,13 @@ class DeliveryRate {
   uint64_t app_limited_until_ = 0;  // until so much is delivered; 0: not so
   uint64_t rate_ = 0;
   bool rate_app_limited_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&DeliveryRate::delivered_, &DeliveryRate::delivered_at_, &DeliveryRate::first_sent_,
+             &DeliveryRate::app_limited_until_, &DeliveryRate::rate_, &DeliveryRate::rate_app_limited_);
+  }
 };
 
 }  // namespace limpid

@@ -5,13 +5,16 @@
 // all the others, and a look-up costs the same with a million connections as with ten. The key is secret: a flood
 // cannot aim at a bucket.
 //
-// Segments come in rows: the entry that was found last is looked at first, before anything is hashed.
+//   buckets  | 7 | - | 2 | ...     numbers of nodes; a node has the tuple, and what it leads to: 24 bytes with IPv4
+//              v       v
+//   nodes    { next, hash, owner, tuple } ...
+//
+// Segments come in rows: the tuple that was found last is looked at first, before anything is hashed.
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <vector>
 
+#include "stack/base/paged_array.h"
 #include "stack/base/siphash.h"
 #include "stack/wire/address.h"
 
@@ -19,14 +22,24 @@ namespace limpid {
 
 enum class DemuxKind : uint8_t { none, connection, half_open, time_wait };
 
-// Lives inside what it finds.
-struct DemuxEntry {
-  FourTuple tuple;
-  DemuxEntry* next = nullptr;
-  uint64_t hash = 0;
-  uint32_t index = 0;  // in the slab of its kind
+// What a tuple leads to.
+struct DemuxOwner {
+  uint32_t index = 0;  // in the table of its kind
   DemuxKind kind = DemuxKind::none;
-  bool linked = false;
+
+  explicit operator bool() const { return kind != DemuxKind::none; }
+  friend bool operator==(const DemuxOwner&, const DemuxOwner&) = default;
+};
+
+// Lives inside what is found.
+struct DemuxEntry {
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+
+  FourTuple tuple;
+  DemuxOwner owner;
+  uint32_t node = kNowhere;  // in the demux
+
+  bool linked() const { return node != kNowhere; }
 };
 
 // SipHash of a four-tuple under a secret key.
@@ -43,26 +56,53 @@ class Demux {
  public:
   explicit Demux(const SipKey& key);
 
-  DemuxEntry* find(const FourTuple& tuple) const {
-    return latest_ != nullptr && latest_->tuple == tuple ? latest_ : look_up(tuple);
+  DemuxOwner find(const FourTuple& tuple) const {
+    return latest_.owner && latest_.tuple == tuple ? latest_.owner : look_up(tuple);
   }
   void insert(DemuxEntry& entry);
   void remove(DemuxEntry& entry);
+  FourTuple tuple_of(uint32_t node) const;
   size_t size() const { return size_; }
 
  private:
-  static constexpr size_t kSegment = 1024;  // buckets that are allocated together
-  DemuxEntry* look_up(const FourTuple& tuple) const;
-  size_t bucket_of(uint64_t hash) const;
-  DemuxEntry*& bucket(size_t i) const { return segments_[i / kSegment][i % kSegment]; }
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  struct Node {
+    uint32_t next = kNone;  // in its bucket, or among the free ones
+    uint32_t hash = 0;
+    uint32_t index : 29 = 0;
+    uint32_t wide : 1 = 0;  // not of IPv4: `local` is the number of its addresses in wide_
+    uint32_t kind : 2 = 0;
+    uint32_t local = 0;
+    uint32_t remote = 0;
+    uint16_t local_port = 0;
+    uint16_t remote_port = 0;
+  };
+  struct Addresses {
+    IpAddress local;
+    IpAddress remote;
+    uint32_t next = kNone;  // among the free ones
+  };
+  struct Bucket {
+    uint32_t first = kNone;
+  };
+
+  DemuxOwner look_up(const FourTuple& tuple) const;
+  bool is(const Node& node, const FourTuple& tuple) const;
+  void write(Node& node, const FourTuple& tuple);
+  void forget(Node& node);
+  size_t bucket_of(uint32_t hash) const;
   void add_bucket();
 
   TupleHash keyed_;
-  std::vector<std::unique_ptr<DemuxEntry*[]>> segments_;
-  size_t buckets_ = 0;  // in use
-  size_t round_ = 1;    // a power of two: buckets below buckets_ - round_ are split already
+  PagedArray<Bucket, 1024> buckets_;
+  PagedArray<Node> nodes_;
+  PagedArray<Addresses, 64> wide_;
+  size_t round_ = 1;  // a power of two: buckets below size - round_ are split already
   size_t size_ = 0;
-  mutable DemuxEntry* latest_ = nullptr;  // found last
+  uint32_t free_node_ = kNone;
+  uint32_t free_wide_ = kNone;
+  mutable DemuxEntry latest_;  // found last
 };
 
 }  // namespace limpid

@@ -55,6 +55,12 @@ class Ecn {
   bool echoes_ = false;
   bool echoed_ = false;
   bool tells_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Ecn::reduced_at_, &Ecn::echoes_, &Ecn::echoed_, &Ecn::tells_);
+  }
 };
 
 }  // namespace limpid

@@ -20,6 +20,7 @@ namespace limpid {
 class Connection;
 struct DirtyTag;
 struct BlockedTag;
+struct ClockTag;
 
 // At most `per_second` in any second of stack time.
 struct PerSecondLimit {

@@ -65,7 +65,7 @@ void Tcp::open_fast(const Opening& opening, Slice text, Time now) {
   env_.counters.add(Counter::tcp_fast_opens);
   trace_opening(number, opening.tuple, handshake.agreed, Rule::tcp_fast_open, now);
 
-  const auto handle = connections_.emplace(env_, number, opening.tuple, opening.path, listener.options);
+  const auto handle = connections_.emplace(number, opening.tuple, opening.path, listener.options);
   Connection& c = adopt(handle, opening.listener);
   c.fast_open_pending_ = true;
   ++listener.fast_open.pending;

@@ -29,6 +29,13 @@ class HyStart {
   uint32_t baseline_ = kNone;  // the round trip time at which conservative slow start began
   uint8_t samples_ = 0;        // of this round
   uint8_t rounds_left_ = 0;    // of conservative slow start; 0: not in it
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&HyStart::last_round_min_, &HyStart::round_min_, &HyStart::baseline_, &HyStart::samples_,
+             &HyStart::rounds_left_);
+  }
 };
 
 }  // namespace limpid

@@ -31,6 +31,13 @@ class ClassicHyStart {
   uint32_t round_begin_ = 0;      // stack time, microseconds
   uint32_t last_ack_ = 0;         // of the train, likewise
   uint8_t samples_ = 0;           // of this round
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&ClassicHyStart::least_, &ClassicHyStart::round_least_, &ClassicHyStart::round_end_,
+             &ClassicHyStart::round_begin_, &ClassicHyStart::last_ack_, &ClassicHyStart::samples_);
+  }
 };
 
 }  // namespace limpid

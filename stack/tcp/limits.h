@@ -106,6 +106,11 @@ class LimitAccount {
   struct Sums {
     std::array<Duration, kSendLimits> sent{};
     std::array<Duration, kReceiveLimits> received{};
+
+    template <class V>
+    static constexpr auto members(V&& v) {
+      return v(&Sums::sent, &Sums::received);
+    }
   };
   Sums& sums() {
     if (!sums_) sums_ = std::make_unique<Sums>();
@@ -119,6 +124,13 @@ class LimitAccount {
   Time receiving_since_{};
   SendLimit sending_ = SendLimit::handshake;
   ReceiveLimit receiving_ = ReceiveLimit::wait;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&LimitAccount::sums_, &LimitAccount::handshake_, &LimitAccount::sending_since_,
+             &LimitAccount::receiving_since_, &LimitAccount::sending_, &LimitAccount::receiving_);
+  }
 };
 
 }  // namespace limpid

@@ -19,6 +19,12 @@ struct Negotiated {
   bool sack = false;              // both SYNs permitted selective acknowledgments
   bool ecn = false;               // explicit congestion notification: an ECN-setup SYN and SYN,ACK (RFC 3168 §6.1.1)
 
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Negotiated::advertised_mss, &Negotiated::peer_mss, &Negotiated::window_scaling, &Negotiated::send_shift,
+             &Negotiated::receive_shift, &Negotiated::timestamps, &Negotiated::sack, &Negotiated::ecn);
+  }
+
   // MMS_R - 20 (RFC 9293 §3.7.1, MUST-67), or less if the user says so (TCP_MAXSEG).
   static uint16_t mss_to_advertise(uint32_t path_mtu, uint32_t header_bytes, uint16_t user_limit) {
     const uint32_t most = std::min<uint32_t>(path_mtu - header_bytes, 65'495);

@@ -48,6 +48,12 @@ class Pacer {
 
   Time departure_{};           // when all that was sent has had its time
   Time released_at_ = kNever;  // the last wait ended
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Pacer::departure_, &Pacer::released_at_);
+  }
 };
 
 }  // namespace limpid

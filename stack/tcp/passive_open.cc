@@ -77,8 +77,7 @@ void Tcp::open_half(const Opening& opening, Time now) {
   const auto id = half_open_.emplace();
   HalfOpen& half = *half_open_.get(id);
   half.demux.tuple = tuple;
-  half.demux.kind = DemuxKind::half_open;
-  half.demux.index = id.index;
+  half.demux.owner = {id.index, DemuxKind::half_open};
   half.timer.owner = id.index;
   half.timer.owner_kind = static_cast<uint8_t>(TimerOwner::half_open);
   half.listener = opening.listener;
@@ -166,7 +165,7 @@ void Tcp::drop_half_open(HalfOpen& half) {
   env_.timers.remove(half.timer);
   if (Listener* listener = listeners_.get(half.listener)) --listener->half_open_count;
   half.unlink();
-  half_open_.erase(half_open_.handle_at(half.demux.index));
+  half_open_.erase(half_open_.handle_at(half.demux.owner.index));
 }
 
 // <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>: where we stand, within the rate for answers to what may be forged.
@@ -294,7 +293,7 @@ Tcp::Ready Tcp::ready_of(const HalfOpen& half, Time now) const {
 // The handshake becomes a connection, and the segment that made it one goes through all steps of §3.10.7.4 there.
 void Tcp::establish(const Ready& ready, const TcpHeader& h, uint8_t tos, Slice text, Time now) {
   const Listener& listener = *listeners_.get(ready.listener);
-  const auto handle = connections_.emplace(env_, ready.number, ready.tuple, ready.path, listener.options);
+  const auto handle = connections_.emplace(ready.number, ready.tuple, ready.path, listener.options);
   Connection& c = adopt(handle, ready.listener);
   c.open_passively(ready.handshake, now);
 
@@ -309,8 +308,6 @@ void Tcp::establish(const Ready& ready, const TcpHeader& h, uint8_t tos, Slice t
 Connection& Tcp::adopt(Handle<Connection> handle, Handle<Listener> listener_handle) {
   Listener& listener = *listeners_.get(listener_handle);
   Connection& c = *connections_.get(handle);
-  c.demux_.index = handle.index;
-  c.timer_.owner = handle.index;
   c.port_ = {.claim = {}, .counted = true, .reuse = listener.options.reuse};
   ports_.add_connection(c.tuple().local, listener.options.reuse);
   demux_.insert(c.demux_);

@@ -12,6 +12,12 @@ struct PathMtuDoubts {
   SeqPos claimed_about;    // the segment that it quoted
   uint32_t probe_mss = 0;  // text and options of the largest segment while black holes are suspected; 0: they are not
   SeqPos raised_at;        // SND.NXT when segments last became larger
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&PathMtuDoubts::claimed, &PathMtuDoubts::claimed_about, &PathMtuDoubts::probe_mss,
+             &PathMtuDoubts::raised_at);
+  }
 };
 
 }  // namespace limpid

@@ -38,6 +38,12 @@ class Prr {
   uint32_t ssthresh_ = 0;
   uint32_t recover_fs_ = 1;
   bool repairs_ = true;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Prr::delivered_, &Prr::out_, &Prr::ssthresh_, &Prr::recover_fs_, &Prr::repairs_);
+  }
 };
 
 }  // namespace limpid

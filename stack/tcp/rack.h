@@ -50,6 +50,13 @@ class Rack {
   uint8_t multiplier_ = 1;      // RACK.reo_wnd_mult
   uint8_t persist_ = kPersist;  // RACK.reo_wnd_persist
   bool reordering_seen_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Rack::sent_, &Rack::end_, &Rack::rtt_, &Rack::fack_, &Rack::dsack_round_, &Rack::multiplier_,
+             &Rack::persist_, &Rack::reordering_seen_);
+  }
 };
 
 }  // namespace limpid

@@ -47,6 +47,14 @@ class ReceiveTuning {
   int64_t last_echo_ms_ = -1;  // one stamp is one sample: later ones would count a sender's pause too
   uint32_t space_ = 0;
   bool begun_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&ReceiveTuning::by_echo_, &ReceiveTuning::by_window_, &ReceiveTuning::window_end_,
+             &ReceiveTuning::window_since_, &ReceiveTuning::round_from_, &ReceiveTuning::round_since_,
+             &ReceiveTuning::last_echo_ms_, &ReceiveTuning::space_, &ReceiveTuning::begun_);
+  }
 };
 
 }  // namespace limpid

@@ -85,6 +85,14 @@ class Receiver {
   uint8_t shift_ = 0;
   bool fin_reached_ = false;
   bool urgent_inline_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Receiver::queue_, &Receiver::edge_, &Receiver::fin_at_, &Receiver::urgent_at_, &Receiver::urgent_octet_,
+             &Receiver::buffer_, &Receiver::lent_, &Receiver::shift_, &Receiver::fin_reached_,
+             &Receiver::urgent_inline_);
+  }
 };
 
 }  // namespace limpid

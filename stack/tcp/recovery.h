@@ -22,6 +22,7 @@
 #include <span>
 #include <utility>
 
+#include "stack/base/members.h"
 #include "stack/config.h"
 #include "stack/tcp/ca_state.h"
 #include "stack/tcp/rack.h"
@@ -193,6 +194,16 @@ class Recovery {
   bool rescued_ = false;      // in this recovery: RescueRxt of RFC 6675 is RecoveryPoint
   bool sack_ = false;
   bool use_rack_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(Elsewhere<std::unique_ptr<SackScoreboard>>{}, &Recovery::high_seq_, &Recovery::undo_from_,
+             &Recovery::first_resent_, &Recovery::rack_, &Recovery::probe_, &Recovery::unproven_,
+             &Recovery::duplicates_, &Recovery::most_duplicates_, &Recovery::reordering_, &Recovery::state_,
+             &Recovery::frto_, &Recovery::resent_any_, &Recovery::urgent_, &Recovery::window_kept_, &Recovery::rescued_,
+             &Recovery::sack_, &Recovery::use_rack_);
+  }
 };
 
 }  // namespace limpid

@@ -44,6 +44,14 @@ class RttEstimator {
   Duration min_before_{};  // of the one before
   Time window_start_{};
   Duration latest_{};
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&RttEstimator::granularity_, &RttEstimator::minimum_, &RttEstimator::maximum_, &RttEstimator::rto_,
+             &RttEstimator::srtt_, &RttEstimator::rttvar_, &RttEstimator::min_, &RttEstimator::min_before_,
+             &RttEstimator::window_start_, &RttEstimator::latest_);
+  }
 };
 
 }  // namespace limpid

@@ -12,6 +12,11 @@ struct SendPace {
   Pacer pacer;
   uint32_t delivered_segments = 0;
   bool held_back = false;  // the last output stopped because the next burst is not due
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&SendPace::rate, &SendPace::pacer, &SendPace::delivered_segments, &SendPace::held_back);
+  }
 };
 
 }  // namespace limpid

@@ -46,6 +46,19 @@ struct TcpOptions {
   CongestionChoice congestion = CongestionChoice::unset;  // TCP_CONGESTION
   uint64_t max_pacing_rate = UINT64_MAX;                  // SO_MAX_PACING_RATE: bytes a second; UINT64_MAX: no bound
   ReusePolicy reuse;                                      // kept here so that accepted connections inherit it
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&TcpOptions::send_buffer, &TcpOptions::receive_buffer, &TcpOptions::receive_low_water,
+             &TcpOptions::no_delay, &TcpOptions::push_pending, &TcpOptions::cork, &TcpOptions::quick_ack,
+             &TcpOptions::quick_ack_set, &TcpOptions::keepalive, &TcpOptions::keepalive_time,
+             &TcpOptions::keepalive_interval, &TcpOptions::keepalive_probes, &TcpOptions::max_segment,
+             &TcpOptions::syn_retries, &TcpOptions::user_timeout, &TcpOptions::unsent_low_water,
+             &TcpOptions::dont_fragment, &TcpOptions::linger_reset, &TcpOptions::urgent_inline,
+             &TcpOptions::fast_open_queue, &TcpOptions::fast_open_no_cookie, &TcpOptions::defer_accept,
+             &TcpOptions::ttl, &TcpOptions::tos, &TcpOptions::congestion, &TcpOptions::max_pacing_rate,
+             &TcpOptions::reuse);
+  }
 };
 
 // What an active OPEN does with its SYN (RFC 7413 §4.2.1).

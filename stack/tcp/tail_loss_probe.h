@@ -48,6 +48,12 @@ class TailLossProbe {
   SeqPos end_ = kNone;  // TLP.end_seq
   bool retransmission_ = false;
   bool sampled_ = true;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&TailLossProbe::end_, &TailLossProbe::retransmission_, &TailLossProbe::sampled_);
+  }
 };
 
 }  // namespace limpid

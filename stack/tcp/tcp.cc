@@ -26,7 +26,8 @@ Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& t
       isn_(rng.split("isn").key()),
       syn_cookie_(rng.split("syn cookies").key()),
       fast_open_keys_{.primary = rng.split("fast open").key()},
-      share_(rng.split("reuseport").key()) {}
+      share_(rng.split("reuseport").key()),
+      connections_(env_, demux_) {}
 
 Tcp::~Tcp() = default;
 
@@ -59,14 +60,14 @@ void Tcp::receive(Delivery& d, Time now) {
     drop(tuple, h, text.length, 0, Counter::tcp_drop_bad_address, Rule::tcp_address, TcpState::closed, now);
     return;
   }
-  if (const DemuxEntry* found = demux_.find(tuple)) {
-    switch (found->kind) {
+  if (const DemuxOwner found = demux_.find(tuple)) {
+    switch (found.kind) {
       case DemuxKind::connection:
-        return deliver_to_connection(found->index, h, d, std::move(text), now);
+        return deliver_to_connection(found.index, h, d, std::move(text), now);
       case DemuxKind::half_open:
-        return arrives_at_half_open(found->index, h, d.tos, std::move(text), now);
+        return arrives_at_half_open(found.index, h, d.tos, std::move(text), now);
       case DemuxKind::time_wait:
-        return arrives_in_time_wait(found->index, d, h, std::move(text), now);
+        return arrives_in_time_wait(found.index, d, h, std::move(text), now);
       case DemuxKind::none:
         break;
     }
@@ -188,18 +189,18 @@ void Tcp::icmp_error(const Delivery& e, Time now) {
   const ByteSpan quoted = e.payload.bytes();
   if (quoted.size() < 8) return;
   const FourTuple tuple{{e.source, load16(quoted, 0)}, {e.destination, load16(quoted, 2)}};
-  const DemuxEntry* found = demux_.find(tuple);
-  if (found != nullptr && found->kind == DemuxKind::half_open) {
+  const DemuxOwner found = demux_.find(tuple);
+  if (found.kind == DemuxKind::half_open) {
     // Who never sent that SYN is spared further SYN,ACKs (as SYN-SENT: hard before synchronization).
-    HalfOpen& half = *half_open_.at(found->index);
+    HalfOpen& half = *half_open_.at(found.index);
     if (e.icmp_type == 3 && e.icmp_code != 4 && load32(quoted, 4) == half.iss.value) drop_half_open(half);
     return;
   }
-  if (found == nullptr || found->kind != DemuxKind::connection) {
+  if (found.kind != DemuxKind::connection) {
     env_.counters.add(Counter::icmp_drop_no_socket);
     return;
   }
-  Connection& c = *connections_.at(found->index);
+  Connection& c = *connections_.at(found.index);
   c.on_icmp_error(e.icmp_type, e.icmp_code, e.icmp_mtu, c.unwrap_own(Seq{load32(quoted, 4)}), now);
   if (c.released()) settle(c, now);
 }
@@ -243,6 +244,7 @@ void Tcp::link_writable(InterfaceId interface) {
     if (c->interface() == interface) {
       c->ListHook<BlockedTag>::unlink();
       if (!c->ListHook<DirtyTag>::linked()) env_.dirty.push_back(*c);
+      connections_.touch(*c);
     }
     c = next;
   }

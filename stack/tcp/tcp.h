@@ -17,6 +17,7 @@
 #include "stack/base/slab.h"
 #include "stack/net/port_table.h"
 #include "stack/tcp/connection.h"
+#include "stack/tcp/connection_table.h"
 #include "stack/tcp/demux.h"
 #include "stack/tcp/environment.h"
 #include "stack/tcp/fast_open.h"
@@ -42,7 +43,9 @@ class Tcp {
   bool has_work() const;  // flush() has something to do
   void advance(Time now);
   void link_writable(InterfaceId interface);
-  Time next_deadline() const { return env_.timers.next_deadline(); }
+  Time next_deadline() const { return std::min(env_.timers.next_deadline(), connections_.next_look()); }
+  // At the end of a step: connections on which nothing happens become small.
+  void fold_idle(Time now) { connections_.fold_idle(now); }
 
   // --- user calls; documented in stack/stack.h ---
   Result<SocketId> connect(const Endpoint& remote, BindId bind, const TcpOptions& options, SynText text, Time now);
@@ -65,12 +68,11 @@ class Tcp {
   void close(SocketId id, Time now);
   void abort(SocketId id, Time now);
   Result<void> set_options(SocketId id, const TcpOptions& options, Time now);
-  const TcpOptions* options(SocketId id) const;
+  const TcpOptions* options(SocketId id);
   Result<TcpStatus> status(SocketId id) const;
   ReadyEvents readiness(SocketId id) const;
   Error take_error(SocketId id);
   Connection* find(SocketId id);
-  const Connection* find(SocketId id) const { return const_cast<Tcp*>(this)->find(id); }
   PortTable& ports() { return ports_; }
   const PortTable& ports() const { return ports_; }
 
@@ -179,7 +181,10 @@ class Tcp {
 
   Listener* find_listener(SocketId id) const;
   static TcpStatus status_of(const Listener& listener);
-  ConnectionHandle handle_of(const Connection& c) const { return connections_.handle_at(c.demux_.index); }
+  ConnectionHandle handle_of(const Connection& c) const { return connections_.handle_at(c.demux_.owner.index); }
+  static ConnectionHandle handle_of(SocketId id) {
+    return id.kind == SocketId::Kind::tcp ? ConnectionHandle{id.index, id.generation} : ConnectionHandle{};
+  }
   static SocketId id_of(ConnectionHandle h) { return {SocketId::Kind::tcp, h.index, h.generation}; }
   Seq initial_sequence(const FourTuple& tuple, Time now) const;
 
@@ -192,7 +197,7 @@ class Tcp {
   FastOpenKeys fast_open_keys_;  // unless the configuration or a listener has its own
   TupleHash share_;              // picks among listeners that share a port
   ListenerTable listener_table_;
-  Slab<Connection> connections_;
+  ConnectionTable connections_;
   Slab<HalfOpen> half_open_;
   Slab<TimeWait> time_wait_;
   Slab<Listener> listeners_;

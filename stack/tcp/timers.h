@@ -58,6 +58,12 @@ class TimerTable {
   static constexpr Time kUnknown = Time::min();
   std::array<Time, kTcpTimerCount> at_;
   mutable Time first_ = kNever;  // of them all: asked after every step, and rarely another one
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&TimerTable::at_, &TimerTable::first_);
+  }
 };
 
 }  // namespace limpid

@@ -29,6 +29,11 @@ struct RecentTimestamp {
   uint32_t value = 0;
   Time taken{};
 
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&RecentTimestamp::value, &RecentTimestamp::taken);
+  }
+
   // After 24 days of silence the peer's clock may have come halfway round: TS.Recent says nothing any more (§5.5).
   static constexpr Duration kLifetime = std::chrono::days{24};
 

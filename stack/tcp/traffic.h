@@ -23,6 +23,14 @@ struct TrafficTotals {
   uint32_t timeouts = 0;
   uint32_t timeout_recoveries = 0;  // runs of them
   Duration timeout_time{};          // from the first of a run to the ACK that ends it
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&TrafficTotals::bytes_sent, &TrafficTotals::bytes_resent, &TrafficTotals::data_segments_out,
+             &TrafficTotals::data_segments_in, &TrafficTotals::out_of_order_in, &TrafficTotals::marked_in,
+             &TrafficTotals::marked_out, &TrafficTotals::duplicates_told, &TrafficTotals::reorderings,
+             &TrafficTotals::timeouts, &TrafficTotals::timeout_recoveries, &TrafficTotals::timeout_time);
+  }
 };
 
 struct Traffic {
@@ -30,6 +38,11 @@ struct Traffic {
   ReceiveTuning tuning;
   UnsentChunks chunks;
   Time timeouts_since = kNever;
+
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&Traffic::totals, &Traffic::tuning, &Traffic::chunks, &Traffic::timeouts_since);
+  }
 };
 
 }  // namespace limpid

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "stack/base/members.h"
 #include "stack/base/ring.h"
 #include "stack/tcp/seq.h"
 
@@ -63,6 +64,12 @@ class UnsentChunks {
   SeqPos filling_;       // where the last chunk begins, or began before a part of it was sent
   SeqPos pushed_to_{1};  // what was written when PSH became due last
   bool pushed_ = false;  // it is due at the end of the last chunk
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(Elsewhere<Ring<Chunk>>{}, &UnsentChunks::filling_, &UnsentChunks::pushed_to_, &UnsentChunks::pushed_);
+  }
 };
 
 }  // namespace limpid

@@ -27,6 +27,12 @@ class WindowUsage {
   SeqPos round_;  // until this is acknowledged, the following holds
   uint32_t most_ = 0;
   bool full_ = false;
+
+ public:  // for folding (tcp/fold.h)
+  template <class V>
+  static constexpr auto members(V&& v) {
+    return v(&WindowUsage::round_, &WindowUsage::most_, &WindowUsage::full_);
+  }
 };
 
 }  // namespace limpid

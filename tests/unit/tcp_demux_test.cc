@@ -1,6 +1,7 @@
 // Linear hashing against std::map: the same answers over random joins, leaves and look-ups.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -29,6 +30,7 @@ class DemuxAgainstMap : public testing::Test {
     if (model.contains(k)) return;
     auto entry = std::make_unique<DemuxEntry>();
     entry->tuple = tuple_of(k);
+    entry->owner = {next_index++, DemuxKind::connection};
     demux.insert(*entry);
     model.emplace(k, std::move(entry));
   }
@@ -36,23 +38,25 @@ class DemuxAgainstMap : public testing::Test {
     const auto at = model.find(k);
     if (at == model.end()) return;
     demux.remove(*at->second);
-    EXPECT_FALSE(at->second->linked);
+    EXPECT_FALSE(at->second->linked());
     model.erase(at);
   }
-  const DemuxEntry* wanted(const Key& k) const {
+  DemuxOwner wanted(const Key& k) const {
     const auto at = model.find(k);
-    return at == model.end() ? nullptr : at->second.get();
+    return at == model.end() ? DemuxOwner{} : at->second->owner;
   }
 
   Rng rng{42};
   Demux demux{rng.split("demux").key()};
+  uint32_t next_index = 0;
   std::map<Key, std::unique_ptr<DemuxEntry>> model;
 };
 
 TEST_F(DemuxAgainstMap, AHundredThousandEntriesJoinAndAreFoundAndLeave) {
   while (model.size() < 100'000) join(random_key());
   EXPECT_EQ(demux.size(), 100'000u);
-  for (const auto& [key, entry] : model) ASSERT_EQ(demux.find(tuple_of(key)), entry.get());
+  for (const auto& [key, entry] : model) ASSERT_EQ(demux.find(tuple_of(key)), entry->owner);
+  for (const auto& [key, entry] : model) ASSERT_EQ(demux.tuple_of(entry->node), tuple_of(key));
   while (!model.empty()) leave(model.begin()->first);
   EXPECT_EQ(demux.size(), 0u);
 }
@@ -82,17 +86,38 @@ TEST_F(DemuxAgainstMap, EveryPartOfTheTupleCounts) {
                                    {0x0a4d0001, 80, 0x0a4d0004, 4000},
                                    {0x0a4d0001, 80, 0x0a4d0002, 4001}};
   join(base);
-  for (const Key& k : others) EXPECT_EQ(demux.find(tuple_of(k)), nullptr);
+  for (const Key& k : others) EXPECT_FALSE(demux.find(tuple_of(k)));
   for (const Key& k : others) join(k);
   for (const Key& k : others) EXPECT_EQ(demux.find(tuple_of(k)), wanted(k));
   leave(base);
-  EXPECT_EQ(demux.find(tuple_of(base)), nullptr);
+  EXPECT_FALSE(demux.find(tuple_of(base)));
   for (const Key& k : others) EXPECT_EQ(demux.find(tuple_of(k)), wanted(k));
+}
+
+TEST_F(DemuxAgainstMap, AddressesThatAreNotOfIPv4AreKeptToo) {
+  const auto address = [](uint8_t last) {
+    return IpAddress::v6({0xfe, 0x80, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, last});
+  };
+  std::array<DemuxEntry, 8> entries;
+  for (uint8_t round = 0; round < 2; ++round) {
+    for (uint8_t i = 0; i < entries.size(); ++i) {
+      entries[i].tuple = {{address(1), 80}, {address(static_cast<uint8_t>(2 + i + round)), 4000}};
+      entries[i].owner = {i, DemuxKind::time_wait};
+      demux.insert(entries[i]);
+    }
+    for (const DemuxEntry& e : entries) {
+      EXPECT_EQ(demux.find(e.tuple), e.owner);
+      EXPECT_EQ(demux.tuple_of(e.node), e.tuple);
+    }
+    for (DemuxEntry& e : entries) demux.remove(e);
+    EXPECT_FALSE(demux.find(entries[0].tuple));
+  }
 }
 
 TEST_F(DemuxAgainstMap, RemovingTwiceIsHarmless) {
   DemuxEntry entry;
   entry.tuple = tuple_of({1, 2, 3, 4});
+  entry.owner.kind = DemuxKind::connection;
   demux.insert(entry);
   demux.remove(entry);
   demux.remove(entry);

@@ -178,6 +178,7 @@ namespace {
 Config behind_the_start(Config c) {
   if (c.tcp.quick_acks == TcpConfig{}.quick_acks) c.tcp.quick_acks = 0;
   if (c.tcp.send_buffer == TcpConfig{}.send_buffer) c.tcp.send_buffer = 1 << 20;
+  if (c.tcp.whole_connections == TcpConfig{}.whole_connections) c.tcp.whole_connections = 0;
   return c;
 }
 

@@ -36,6 +36,7 @@ class TcpDialogue : public LinkPort, public ReadySink {
   // Text is acknowledged as behind the first few segments of a connection (RFC 5681 §4.2 plainly), unless the
   // configuration names another number of quick ACKs than the default; and the user may send a mebibyte at once, unless
   // it names another send buffer.
+  // Connections become small records as soon as they are quiet, unless it says otherwise: no test may notice.
   // `offloads`: the link takes super-segments, and cuts them into the packets that the peer sees.
   explicit TcpDialogue(const Config& config = {}, uint32_t mtu = 1500, uint64_t seed = 1, bool offloads = false);
 
