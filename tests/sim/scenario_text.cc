@@ -84,14 +84,17 @@ std::string describe(const Scenario& scenario) {
   std::string text = fmt::format("seed {}\n", scenario.seed);
   for (const HostPlan& host : scenario.hosts) {
     const TcpConfig& tcp = host.config.tcp;
-    text += fmt::format("  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}{}{}\n", host.name,
-                        to_ms(tcp.msl), to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn),
-                        tcp.initial_window_segments, tcp.offer_window_scale ? "" : ", no window scale",
-                        tcp.offer_timestamps ? "" : ", no timestamps", tcp.offer_sack ? "" : ", no SACK",
-                        tcp.send_dsack ? "" : ", no D-SACK", tcp.quick_acks == 0 ? ", no quick ACKs" : "",
-                        host.config.ip.cut_bursts ? ", cuts bursts" : "",
-                        host.config.ip.merge_segments ? ", merges segments" : "",
-                        tcp.isn_for_tests ? fmt::format(", ISN {:#x}", *tcp.isn_for_tests) : "");
+    text += fmt::format(
+        "  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}{}{}{}
+        ", host.name,
+        to_ms(tcp.msl),
+        to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn), tcp.initial_window_segments,
+        tcp.offer_window_scale ? "" : ", no window scale", tcp.offer_timestamps ? "" : ", no timestamps",
+        tcp.offer_sack ? "" : ", no SACK", tcp.send_dsack ? "" : ", no D-SACK",
+        tcp.quick_acks == 0 ? ", no quick ACKs" : "", host.config.ip.cut_bursts ? ", cuts bursts" : "",
+        host.config.ip.merge_segments ? ", merges segments" : "",
+        tcp.isn_for_tests ? fmt::format(", ISN {:#x}", *tcp.isn_for_tests) : "",
+        tcp.whole_connections == UINT32_MAX ? "" : fmt::format(", folds all but {}", tcp.whole_connections));
   }
   for (size_t i = 0; i < scenario.links.size(); ++i) {
     const LinkPlan& link = scenario.links[i];

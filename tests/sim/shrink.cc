@@ -83,6 +83,7 @@ bool cut_host(TcpConfig& tcp, std::string_view what) {
   if (what == "scale") return clear(tcp.offer_window_scale, false);
   if (what == "congestion") return clear(tcp.congestion, CongestionChoice::reno);
   if (what == "delayed-ack") return clear(tcp.delayed_ack, plain.delayed_ack);
+  if (what == "folding") return clear(tcp.whole_connections, UINT32_MAX);
   if (what == "quick-acks") return clear(tcp.quick_acks, plain.quick_acks);
   return what == "window" && clear(tcp.initial_window_segments, plain.initial_window_segments);
 }
@@ -172,7 +173,7 @@ std::vector<std::string> cuts_of(const Scenario& scenario) {
   }
   for (size_t i = 0; i < scenario.hosts.size(); ++i)
     for (const char* what :
-         {"ecn", "timestamps", "sack", "scale", "congestion", "isn", "delayed-ack", "quick-acks", "window"})
+         {"folding", "ecn", "timestamps", "sack", "scale", "congestion", "isn", "delayed-ack", "quick-acks", "window"})
       cuts.push_back(fmt::format("host{}.{}", i, what));
   return cuts;
 }
