@@ -234,6 +234,23 @@ def slab(value):
                 yield slot["storage"].address.cast(element.pointer()).dereference()
 
 
+def paged(value):
+    """Every element of a PagedArray."""
+    array = value.type.strip_typedefs()
+    begin = value["pages_"]["_M_impl"]["_M_start"]
+    page = int(array.template_argument(1))
+    for i in range(int(value["size_"])):
+        yield (pointer_in((begin + i // page).dereference()) + i % page).dereference()
+
+
+def connections(tcp):
+    """Every connection that is whole; those that are folded are bytes."""
+    for slot in paged(tcp["connections_"]["slots_"]):
+        whole = pointer_in(slot["whole"])
+        if int(whole) != 0:
+            yield whole.dereference()
+
+
 # --- words for connections --------------------------------------------------------------------------------------------
 
 
@@ -261,8 +278,8 @@ def connection_page(c):
         str(recovery["state_"]).split("::")[-1], pos(recovery["high_seq_"]), int(recovery["duplicates_"])))
     lines.append("  SRTT %s  RTTVAR %s  RTO %s  timeouts in a row %d" % (
         duration(nanoseconds(rtt["srtt_"])), duration(nanoseconds(rtt["rttvar_"])), duration(nanoseconds(rtt["rto_"])), int(c["timeouts_"])))
-    names = ["rto", "reordering", "tail probe", "delayed ACK", "persist", "keep-alive", "FIN-WAIT-2"]
-    times = [nanoseconds(c["timers_"]["at_"]["_M_elems"][i]) for i in range(7)]
+    names = ["rto", "reordering", "tail probe", "pacing", "delayed ACK", "persist", "keep-alive", "FIN-WAIT-2"]
+    times = [nanoseconds(c["timers_"]["at_"]["_M_elems"][i]) for i in range(len(names))]
     running = ["%s at t=%.6f s" % (n, t / 1e9) for n, t in zip(names, times) if t != NEVER]
     lines.append("  timers   " + (", ".join(running) or "none"))
     owed = [what for what, member in (("an ACK", "ack_now_"), ("a SYN", "syn_due_"), ("a window probe", "probe_due_"),
@@ -312,9 +329,13 @@ class Conns(gdb.Command):
             t = h["demux"]["tuple"]
             print("#%d SYN-RECEIVED %s <-> %s  SYN,ACKs sent %d" % (int(h["number"]), endpoint(t["local"]), endpoint(t["remote"]), int(h["sent"])))
             shown += 1
-        for c in slab(tcp["connections_"]):
+        for c in connections(tcp):
             print(connection_line(c))
             shown += 1
+        folded = int(tcp["connections_"]["folded_"])
+        if folded > 0:
+            print("and %d idle connections that are folded: `limpid ss` shows them" % folded)
+            shown += folded
         for w in slab(tcp["time_wait_"]):
             t = w["demux"]["tuple"]
             print("#%d TIME-WAIT    %s <-> %s  until t=%.6f s" % (int(w["number"]), endpoint(t["local"]), endpoint(t["remote"]),
@@ -345,7 +366,7 @@ class Conn(gdb.Command):
             raise gdb.GdbError("no frame here belongs to a connection; say its number: limpid conn 1")
         if not argument.isdigit():
             raise gdb.GdbError("not a number: %s" % argument)
-        for c in slab(find_tcp()["connections_"]):
+        for c in connections(find_tcp()):
             if int(c["number_"]) == int(argument):
                 print(connection_page(c))
                 return
