@@ -62,6 +62,9 @@ void Stack::add_route(const IpAddress& destination, int prefix, InterfaceId inte
   parts_->ip.add_route(destination, prefix, interface, gateway);
 }
 
+void Stack::share_flows(const FlowOwner& owner, uint16_t own) { parts_->tcp.share_flows(owner, own); }
+const FlowOwner& Stack::flow_owner() const { return parts_->tcp.flow_owner(); }
+
 // --- the world moves
 // -----------------------------------------------------------------------------------------------------------------
 

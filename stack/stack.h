@@ -30,6 +30,7 @@
 #include "stack/buffer/frame.h"
 #include "stack/buffer/loan.h"
 #include "stack/config.h"
+#include "stack/net/flow_owner.h"
 #include "stack/net/ip_layer.h"
 #include "stack/socket_id.h"
 #include "stack/tcp/status.h"
@@ -53,6 +54,10 @@ class Stack {
   InterfaceId add_interface(const InterfaceConfig& config, LinkPort& port);
   void add_address(InterfaceId interface, const IpAddress& address, int prefix);
   void add_route(const IpAddress& destination, int prefix, InterfaceId interface, const IpAddress& gateway);
+  // This stack is number `own` of several that are one host, alike in all but this: it opens only connections that it
+  // owns, and is to be given no frames of others' flows. Before there is any socket.
+  void share_flows(const FlowOwner& owner, uint16_t own);
+  const FlowOwner& flow_owner() const;
 
   // --- the world moves -----------------------------------------------------------------------------------------------
   void receive(InterfaceId interface, FrameRef frame, Time now);  // a frame arrived; answers wait for flush()
@@ -75,7 +80,7 @@ class Stack {
   // --- TCP: the user calls of RFC 9293 §3.9.1 ------------------------------------------------------------------------
   // Active OPEN. `bind` may be empty: then a source address and an ephemeral port are chosen. The outcome comes as
   // kConnected, or as kError | kHangUp with the reason in tcp_take_error(). On success the claim belongs to the
-  // connection.
+  // connection. A bound one must be this stack's own flow (flow_owner()), else address_not_available.
   // With SynText::wanted (TCP Fast Open, RFC 7413) the SYN may wait for the first tcp_send(): then tcp_syn_text_room()
   // says how much text it takes along. Without a room it has gone.
   Result<SocketId> tcp_connect(const Endpoint& remote, BindId bind, const TcpOptions& options, Time now,

@@ -32,11 +32,14 @@ Result<SocketId> Tcp::connect(const Endpoint& wanted, BindId bind, const TcpOpti
   if (!path) return std::unexpected(path.error());
   local.address = path->source;  // MUST-44: chosen before the first SYN, and kept (MUST-45)
   if (!bind) {
-    const auto is_free = [&](uint16_t port) { return !demux_.find({{local.address, port}, remote}); };
+    const auto is_free = [&](uint16_t port) {
+      const FourTuple flow{{local.address, port}, remote};
+      return owns(flow) && !demux_.find(flow);
+    };
     const auto port = ports_.choose_ephemeral(local.address, remote, is_free);
     if (!port) return std::unexpected(port.error());
     local.port = *port;
-  } else if (demux_.find({local, remote})) {
+  } else if (!owns({local, remote}) || demux_.find({local, remote})) {
     return std::unexpected(Error::address_not_available);
   }
 

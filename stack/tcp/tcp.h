@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "stack/base/slab.h"
+#include "stack/net/flow_owner.h"
 #include "stack/net/port_table.h"
 #include "stack/tcp/connection.h"
 #include "stack/tcp/connection_table.h"
@@ -35,6 +36,11 @@ class Tcp {
   ~Tcp();
 
   void set_config(const TcpConfig& config) { config_ = config; }
+  void share_flows(const FlowOwner& owner, uint16_t own) {
+    flow_owner_ = owner;
+    own_share_ = own;
+  }
+  const FlowOwner& flow_owner() const { return flow_owner_; }
 
   // --- the world moves ---
   void receive(Delivery& delivery, Time now);
@@ -187,9 +193,12 @@ class Tcp {
   }
   static SocketId id_of(ConnectionHandle h) { return {SocketId::Kind::tcp, h.index, h.generation}; }
   Seq initial_sequence(const FourTuple& tuple, Time now) const;
+  bool owns(const FourTuple& tuple) const { return flow_owner_.of(tuple) == own_share_; }
 
   TcpConfig config_;
   TcpEnvironment env_;
+  FlowOwner flow_owner_;    // among the stacks of this host …
+  uint16_t own_share_ = 0;  // … and which of them this is
   PortTable ports_;
   Demux demux_;
   IsnGenerator isn_;
