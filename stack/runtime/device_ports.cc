@@ -115,4 +115,20 @@ void DevicePorts::note_no_wait() {
   for (Port& port : ports_) port.singly = false;
 }
 
+// A frame that goes elsewhere stays in the row, behind those that were received, as an empty one that lies ready.
+void DevicePorts::sort_out(const FlowOwner& flows, uint16_t own, std::vector<Stray>& strays) {
+  for (Port& port : ports_) {
+    size_t kept = 0;
+    for (size_t i = 0; i < port.received; ++i) {
+      const uint16_t owner = flows.of_packet(port.frames[i]->bytes());
+      if (owner == own) {
+        std::swap(port.frames[kept++], port.frames[i]);
+      } else {
+        strays.push_back({owner, port.interface, port.frames[i].get()});
+      }
+    }
+    port.received = kept;
+  }
+}
+
 }  // namespace limpid

@@ -39,6 +39,14 @@ class DevicePorts {
   bool has_read() const;
   // What was asked for did not have to be waited for: there may be more than one.
   void note_no_wait();
+  // A frame that was read and belongs to another machine of this host.
+  struct Stray {
+    uint16_t owner;
+    InterfaceId interface;
+    const Frame* frame;
+  };
+  // Takes those out of what was read, in their order; their bytes stand until the next reading.
+  void sort_out(const FlowOwner& flows, uint16_t own, std::vector<Stray>& strays);
 
  private:
   struct Port {

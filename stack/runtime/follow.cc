@@ -37,22 +37,38 @@ thread_local ThreadEvent t_event;
 void RealWorld::prepare_for_descriptors(Waiter& waiter) { waiter.event_fd = t_event.get(); }
 
 Wake RealMachine::wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
-  waiter.since = lock();
+  Follower call(waiter);
+  call.since = lock();
   if (may_lead(waiter, deadline, kernel)) {
-    if (const Led led = lead(waiter, deadline, kernel)) {
+    if (const Led led = lead(call, deadline, kernel)) {
       leave_lock();
       return *led;
     }
   } else {
     ask_for_lead();
-    join(waiter);
+    enter(call);
   }
   leave_lock();
-  const bool on_word = kernel.empty() && waiter.mask == nullptr;
-  const Wake wake = on_word ? sleep_on_word(waiter, deadline) : sleep_in_poll(waiter, deadline, kernel);
-  const std::lock_guard guard(mutex_);
-  leave(waiter);
+  const Wake wake = sleep(waiter, deadline, kernel);
+  leave(call);
   return wake;
+}
+
+// Wherever the news is, somebody else brings it: its machine's I/O thread, or a call that leads there.
+Wake RealWorld::wait_at(Waiter& waiter, std::span<Machine* const> machines, Time deadline, std::span<pollfd> kernel) {
+  if (machines.size() == 1) return wait(waiter, *machines[0], deadline, kernel);
+  if (waiter.heeds_stop && stops() != 0) return Wake::stopped;
+  const auto real = [](Machine* machine) -> RealMachine& { return static_cast<RealMachine&>(*machine); };
+  std::vector<Follower> followers(machines.size(), Follower(waiter));
+  for (size_t i = 0; i < machines.size(); ++i) real(machines[i]).join(followers[i]);
+  const Wake wake = real(machines[0]).sleep(waiter, deadline, kernel);
+  for (size_t i = 0; i < machines.size(); ++i) real(machines[i]).leave(followers[i]);
+  return waiter.heeds_stop && stops() != 0 ? Wake::stopped : wake;
+}
+
+Wake RealMachine::sleep(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
+  const bool on_word = kernel.empty() && waiter.mask == nullptr;
+  return on_word ? sleep_on_word(waiter, deadline) : sleep_in_poll(waiter, deadline, kernel);
 }
 
 // A futex is interrupted by signals exactly as a blocking call on a socket is: one with a deadline ends with EINTR
@@ -88,40 +104,50 @@ Wake RealMachine::sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd>
 
 // --- those who sleep ------------------------------------------------------------------------------------------------
 
-void RealMachine::join(Waiter& waiter) {
-  follow(waiter);
-  if (leader_ == Leader::nobody) wake_watch();  // nobody is about to come back for this one
+void RealMachine::join(Follower& follower) {
+  lock();
+  enter(follower);
+  unlock();
 }
 
-void RealMachine::follow(Waiter& waiter) {
-  waiter.previous = nullptr;
-  waiter.next = followers_;
-  if (waiter.next != nullptr) waiter.next->previous = &waiter;
-  followers_ = &waiter;
+void RealMachine::enter(Follower& follower) {
+  follower.since = now_;
+  follow(follower);
+  if (leader_ != Leader::nobody) return;
+  led_ = false;  // nobody is about to come back for this one
+  wake_watch();
 }
 
-void RealMachine::leave(Waiter& waiter) {
-  (waiter.previous != nullptr ? waiter.previous->next : followers_) = waiter.next;
-  if (waiter.next != nullptr) waiter.next->previous = waiter.previous;
+void RealMachine::follow(Follower& follower) {
+  follower.previous = nullptr;
+  follower.next = followers_;
+  if (follower.next != nullptr) follower.next->previous = &follower;
+  followers_ = &follower;
+}
+
+void RealMachine::leave(Follower& follower) {
+  const std::lock_guard guard(mutex_);
+  (follower.previous != nullptr ? follower.previous->next : followers_) = follower.next;
+  if (follower.next != nullptr) follower.next->previous = follower.previous;
 }
 
 // Somebody sleeps whom nothing has woken yet, but soon may.
 bool RealMachine::others_wait() const {
-  for (const Waiter* w = followers_; w != nullptr; w = w->next)
-    if (w->raised.load(std::memory_order_relaxed) == 0 && !quiet(*w)) return true;
+  for (const Follower* f = followers_; f != nullptr; f = f->next)
+    if (f->waiter.raised.load(std::memory_order_relaxed) == 0 && !quiet(*f)) return true;
   return false;
 }
 
 bool RealMachine::active_followers() const {
-  for (const Waiter* w = followers_; w != nullptr; w = w->next)
-    if (!quiet(*w)) return true;
+  for (const Follower* f = followers_; f != nullptr; f = f->next)
+    if (!quiet(*f)) return true;
   return false;
 }
 
 // After RealWorld::stop(): what a signal handler cannot do itself.
 void RealMachine::release_stopped_waiters() {
-  for (Waiter* w = followers_; w != nullptr; w = w->next)
-    if (w->heeds_stop) wake(*w);
+  for (Follower* f = followers_; f != nullptr; f = f->next)
+    if (f->waiter.heeds_stop) wake(f->waiter);
 }
 
 }  // namespace limpid

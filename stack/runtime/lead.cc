@@ -71,6 +71,7 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
     if (waited < kAsleep) ports_.note_no_wait();
     ports_.read(then + std::min(waited, timeout));
   }
+  if (!siblings_.empty()) hand_over();
   if (waited >= StackClockSource::kTracedSlice) traced = StackClockSource::tracer_attached();
 
   mutex_.lock();
@@ -167,7 +168,8 @@ bool RealMachine::may_lead(const Waiter& waiter, Time deadline, std::span<const 
   return handlers_ != SignalHandlers::of_both_kinds;
 }
 
-RealMachine::Led RealMachine::lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
+RealMachine::Led RealMachine::lead(Follower& call, Time deadline, std::span<pollfd> kernel) {
+  Waiter& waiter = call.waiter;
   const NoCancel no_cancel;
   const bool restarts = deadline == kNever && kernel.empty() && waiter.mask == nullptr;
   const uint32_t continued = continue_signals();
@@ -176,7 +178,7 @@ RealMachine::Led RealMachine::lead(Waiter& waiter, Time deadline, std::span<poll
                           .mask = waiter.mask,
                           .busy = waiter.busy_poll > Duration::zero() ? waiter.busy_poll : busy_poll_};
   leader_ = Leader::caller;
-  leading_ = &waiter;
+  leading_ = &call;
   Wake wake = Wake::raised;
   while (waiter.raised.load(std::memory_order_relaxed) == 0 && !quit_) {
     if (waiter.heeds_stop && world_.stops() != 0) break;
@@ -186,7 +188,7 @@ RealMachine::Led RealMachine::lead(Waiter& waiter, Time deadline, std::span<poll
     }
     const Turned turned = turn(patience);
     if (wanted_ && turned == Turned::went_on && waiter.raised.load(std::memory_order_relaxed) == 0) {
-      hand_lead_over(waiter);
+      hand_lead_over(call);
       return {};
     }
     if (turned == Turned::descriptor) {
@@ -237,10 +239,10 @@ void RealMachine::ask_for_lead() {
 }
 
 // Who came last has asked: woken without news it looks, waits again, and leads.
-void RealMachine::hand_lead_over(Waiter& waiter) {
-  if (followers_ != nullptr) wake(*followers_);
+void RealMachine::hand_lead_over(Follower& call) {
+  if (followers_ != nullptr) wake(followers_->waiter);
   leave_lead();
-  follow(waiter);
+  follow(call);
 }
 
 // --- the I/O thread -------------------------------------------------------------------------------------------------

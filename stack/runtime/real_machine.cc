@@ -105,13 +105,16 @@ bool RealMachine::calls_leader_back() {
 
 // Those who were woken run on when the lock is free, or they would only run into it.
 void RealMachine::let_go() {
-  if (woken_.empty() && woken_descriptors_.empty()) return mutex_.unlock();
+  if (woken_.empty() && woken_descriptors_.empty() && errands_.empty()) return mutex_.unlock();
   std::vector<std::atomic<uint32_t>*> words;
   std::vector<int> descriptors;
+  std::vector<Errand> errands;
   words.swap(woken_);
   descriptors.swap(woken_descriptors_);
+  errands.swap(errands_);
   mutex_.unlock();
   wake_threads(words, descriptors);
+  for (const Errand& errand : errands) errand.run(errand.what);
 }
 
 Duration RealMachine::monotonic_at(Time t) {
@@ -121,7 +124,7 @@ Duration RealMachine::monotonic_at(Time t) {
 
 void RealMachine::wake(Waiter& waiter) {
   if (waiter.raised.exchange(1, std::memory_order_release) != 0) return;
-  if (&waiter == leading_) {
+  if (leading_ != nullptr && &waiter == &leading_->waiter) {
     if (!at_devices_) return;  // it is the one that runs
     poked_.store(true, std::memory_order_relaxed);
     woken_descriptors_.push_back(wake_fd_);

@@ -23,10 +23,25 @@ uint64_t seed_from_system() {
 
 RealWorld::RealWorld() { watch_continue_signals(); }
 
-RealWorld::~RealWorld() = default;
+// Machines of one host call each other, so none goes before all stand still.
+RealWorld::~RealWorld() {
+  for (const auto& machine : machines_) machine->stop_io();
+}
 
 RealMachine& RealWorld::add_machine(const Config& config, uint64_t seed) {
   return *machines_.emplace_back(std::make_unique<RealMachine>(*this, config, seed != 0 ? seed : seed_from_system()));
+}
+
+std::vector<RealMachine*> RealWorld::add_machines(Config config, uint64_t seed, uint16_t count) {
+  Rng rng(seed != 0 ? seed : seed_from_system());
+  const FlowOwner owner(rng.split("flow owner").key(), count);
+  // A client may come back on a flow of another stack's with the cookie that it got from this one.
+  if (!config.tcp.fast_open_keys) config.tcp.fast_open_keys = FastOpenKeys{.primary = rng.split("fast open").key()};
+  Rng seeds = rng.split("stacks");
+  std::vector<RealMachine*> host;
+  for (uint16_t i = 0; i < count; ++i) host.push_back(&add_machine(config, seeds.next()));
+  for (uint16_t i = 0; i < count; ++i) host[i]->share_flows(host, owner, i);
+  return host;
 }
 
 Wake RealWorld::wait(Waiter& waiter, Machine& machine, Time deadline, std::span<pollfd> kernel) {

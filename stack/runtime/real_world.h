@@ -6,6 +6,8 @@
 //   { Hold hold(machine); hold.stack().add_address(tun, …); hold.stack().add_route(…); }
 //   machine.start();                                    // its I/O thread runs from here on
 //   Host host(world, machine);                          // stack/socket/host.h: descriptors on top
+//
+// A host with several queues has as many machines (add_machines); flow_owner.h says whose a flow is.
 #pragma once
 
 #include <memory>
@@ -33,6 +35,16 @@ struct Patience {
   bool waits = true;  // false: takes what is there
 };
 
+// A call that sleeps while somebody else is at the devices: in the list of each machine that it waits for.
+struct Follower {
+  explicit Follower(Waiter& call) : waiter(call) {}
+
+  Waiter& waiter;
+  Time since{};  // when the call began to wait
+  Follower* next = nullptr;
+  Follower* previous = nullptr;
+};
+
 // A Stack, its mutex, its clock, its devices, and the one thread at a time that waits at them and reads them: the
 // leader.
 //
@@ -54,6 +66,9 @@ class RealMachine final : public Machine, private ReadySink {
   InterfaceId add_device(std::unique_ptr<Device> device);
   // For all calls whose socket says nothing else: how long a leader looks before it sleeps. Before start().
   void set_busy_poll(Duration busy) { busy_poll_ = busy; }
+  // Number `own` of several machines of one host: frames of flows that another owns are handed to it. Before start().
+  void share_flows(std::span<RealMachine* const> machines, const FlowOwner& owner, uint16_t own);
+  uint64_t frames_handed_over() const { return handed_over_.load(std::memory_order_relaxed); }
   void start();
   void stop_io();  // the I/O thread ends; the devices stay
 
@@ -62,6 +77,7 @@ class RealMachine final : public Machine, private ReadySink {
   void wake(Waiter& waiter) override;
   Stack& stack() override { return stack_; }
   void set_ready_sink(ReadySink* sink) override { sink_ = sink; }
+  void after_unlock(Errand errand) override { errands_.push_back(errand); }
 
   StackClockSource& clock() { return clock_; }  // under the lock
   Duration monotonic_at(Time t);                // without it
@@ -72,6 +88,10 @@ class RealMachine final : public Machine, private ReadySink {
   // Waits for `waiter` to be raised: at the devices if the lead is free, else asleep. World::wait() says what it
   // answers.
   Wake wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
+  // The parts of RealWorld::wait_at(): no machine of several can be led by a call that waits for all of them.
+  void join(Follower& follower);
+  void leave(Follower& follower);
+  Wake sleep(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
 
  private:
   static constexpr Duration kWatch = std::chrono::milliseconds(1);
@@ -100,12 +120,12 @@ class RealMachine final : public Machine, private ReadySink {
   void note_look(bool found);
   bool look_busily(Duration most, Time now);
   bool may_lead(const Waiter& waiter, Time deadline, std::span<const pollfd> kernel);
-  Led lead(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
+  Led lead(Follower& call, Time deadline, std::span<pollfd> kernel);
   void leave_lead();
   bool worth_a_glance() const;
   void glance();
   void ask_for_lead();
-  void hand_lead_over(Waiter& waiter);
+  void hand_lead_over(Follower& call);
   void io_thread();
   void watch();
   void wake_watch();
@@ -113,14 +133,17 @@ class RealMachine final : public Machine, private ReadySink {
   // follow.cc: asleep, while somebody else leads.
   Wake sleep_on_word(Waiter& waiter, Time deadline);
   Wake sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd> kernel);
-  void follow(Waiter& waiter);
-  void join(Waiter& waiter);
-  void leave(Waiter& waiter);
-  bool quiet(const Waiter& waiter) const { return now_ - waiter.since > kQuiet; }
+  void follow(Follower& follower);
+  void enter(Follower& follower);
+  bool quiet(const Follower& f) const { return now_ - f.since > kQuiet; }
   bool others_wait() const;
   bool active_followers() const;
   void release_stopped_waiters();
   void wake_threads(std::vector<std::atomic<uint32_t>*>& words, std::vector<int>& descriptors);
+
+  // hand_over.cc: what was read and is another machine's. Outside the lock, by the leader.
+  void hand_over();
+  void take_over(std::span<const DevicePorts::Stray> strays);
 
   RealWorld& world_;
   std::mutex mutex_;
@@ -131,19 +154,20 @@ class RealMachine final : public Machine, private ReadySink {
   Stack stack_;
   Time now_{};      // when the lock was taken last
   Time visited_{};  // when the devices were read last
-  Waiter* followers_ = nullptr;
+  Follower* followers_ = nullptr;
   std::vector<std::atomic<uint32_t>*> woken_;  // futex words to wake when the lock is let go
   std::vector<int> woken_descriptors_;
+  std::vector<Errand> errands_;
   ClockReport noted_;  // gaps of the clock that are in the event stream already
 
   Leader leader_ = Leader::nobody;
-  Waiter* leading_ = nullptr;  // the call that leads
-  bool wanted_ = false;        // and another has asked for its place
-  bool at_devices_ = false;    // the leader is outside the lock
-  bool more_ = false;          // its last reading was a full one
-  int unasked_ = 0;            // readings since poll() was asked
-  uint64_t segments_ = 0;      // that had come and gone when somebody last waited
-  uint32_t look_hopes_ = 0;    // looks for more bulk that may still be in vain
+  Follower* leading_ = nullptr;  // the call that leads; not in the list of those who sleep
+  bool wanted_ = false;          // and another has asked for its place
+  bool at_devices_ = false;      // the leader is outside the lock
+  bool more_ = false;            // its last reading was a full one
+  int unasked_ = 0;              // readings since poll() was asked
+  uint64_t segments_ = 0;        // that had come and gone when somebody last waited
+  uint32_t look_hopes_ = 0;      // looks for more bulk that may still be in vain
   bool looks_for_bulk_ = false;
   uint32_t unlooked_ = 0;  // waits among bulk since the last look
   Time leader_until_{};    // it comes back by then; while nobody leads, somebody is about to
@@ -155,6 +179,12 @@ class RealMachine final : public Machine, private ReadySink {
   uint32_t looks_ = 0;                                      // since one last left the lead
   SignalHandlers handlers_ = SignalHandlers::that_restart;  // as they were …
   Time handlers_read_{std::chrono::hours(-1)};              // … at this time
+
+  std::vector<RealMachine*> siblings_;  // all machines of the host, this one too; empty: it is the only one
+  FlowOwner flow_owner_;
+  uint16_t own_share_ = 0;
+  std::vector<DevicePorts::Stray> strays_;  // the leader's
+  std::atomic<uint64_t> handed_over_{0};
 
   Duration busy_poll_{};
   bool io_running_ = false;
@@ -170,9 +200,12 @@ class RealWorld final : public World {
   ~RealWorld() override;  // machines first
 
   RealMachine& add_machine(const Config& config, uint64_t seed);  // seed 0: from the system
+  // The machines of one host that has several queues: their stacks share its flows.
+  std::vector<RealMachine*> add_machines(Config config, uint64_t seed, uint16_t count);
   RealMachine& machine(size_t index) { return *machines_[index]; }
 
   Wake wait(Waiter& waiter, Machine& machine, Time deadline, std::span<pollfd> kernel) override;
+  Wake wait_at(Waiter& waiter, std::span<Machine* const> machines, Time deadline, std::span<pollfd> kernel) override;
   void prepare_for_descriptors(Waiter& waiter) override;
   int start_thread(ThreadId& id, ThreadFunction run, void* argument) override;
   int join_thread(ThreadId id, void** result) override;

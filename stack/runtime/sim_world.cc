@@ -34,6 +34,17 @@ SimMachine& SimWorld::add_machine(const std::string& name, const Config& config)
   return *machines_.emplace_back(std::make_unique<SimMachine>(*this, name, config));
 }
 
+std::vector<SimMachine*> SimWorld::add_machines(const std::string& name, const Config& config, uint16_t count) {
+  Rng keys = rng_.split("flow owner " + name);
+  const FlowOwner owner(keys.key(), count);
+  std::vector<SimMachine*> host;
+  for (uint16_t i = 0; i < count; ++i) {
+    host.push_back(&add_machine(name + "." + std::to_string(i), config));
+    host.back()->stack().share_flows(owner, i);
+  }
+  return host;
+}
+
 bool SimWorld::run(const std::function<void()>& body) {
   stuck_ = false;
   bool stuck_before_end = false;

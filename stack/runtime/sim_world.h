@@ -38,6 +38,7 @@ class SimMachine final : public Machine, private ReadySink {
   void wake(Waiter& waiter) override { waiter.raised.store(1, std::memory_order_relaxed); }
   Stack& stack() override;
   void set_ready_sink(ReadySink* sink) override { sink_ = sink; }
+  void after_unlock(Errand errand) override { errand.run(errand.what); }  // nobody else has the baton
 
  private:
   void raise(SocketId socket, ReadyEvents events) override;
@@ -55,6 +56,9 @@ class SimWorld final : public World {
   SimWorld& operator=(const SimWorld&) = delete;
 
   SimMachine& add_machine(const std::string& name, const Config& config);
+  // The machines of one host that has several queues: their stacks share its flows. So far they have no link, but for
+  // loopback.
+  std::vector<SimMachine*> add_machines(const std::string& name, const Config& config, uint16_t count);
   SimNet& net() { return net_; }
 
   // Runs `body` in a thread of this world, and every thread that it starts, until all have ended. When all wait and
@@ -65,6 +69,9 @@ class SimWorld final : public World {
   void set_time_limit(Time limit) { time_limit_ = limit; }
 
   Wake wait(Waiter& waiter, Machine& machine, Time deadline, std::span<pollfd> kernel) override;
+  Wake wait_at(Waiter& waiter, std::span<Machine* const> machines, Time deadline, std::span<pollfd> kernel) override {
+    return wait(waiter, *machines[0], deadline, kernel);
+  }
   void prepare_for_descriptors(Waiter&) override {}
   int start_thread(ThreadId& id, ThreadFunction run, void* argument) override;
   int join_thread(ThreadId id, void** result) override;

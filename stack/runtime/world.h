@@ -32,11 +32,8 @@ struct Waiter {
   int event_fd = -1;                // real world: written by wake() too, when the call waits for kernel descriptors
   const sigset_t* mask = nullptr;  // real world: the signals that are blocked while it sleeps (then event_fd is needed)
   bool heeds_stop = true;          // false: goes on waiting when the world is being stopped
-  Waiter* next = nullptr;          // real world: those that sleep while somebody else waits at the devices
-  Waiter* previous = nullptr;
-  Time since{};          // real world: when the call began to wait
-  Duration busy_poll{};  // real world: looks at the devices again and again for so long before it sleeps
-  uint32_t thread = 0;   // simulated world: whose call this is
+  Duration busy_poll{};            // real world: looks at the devices again and again for so long before it sleeps
+  uint32_t thread = 0;             // simulated world: whose call this is
 };
 
 enum class Wake : uint8_t {
@@ -45,6 +42,12 @@ enum class Wake : uint8_t {
   interrupted,  // a signal handler ran (EINTR)
   stopped,      // the world is being stopped (ECANCELED)
   descriptor,   // a kernel descriptor is ready
+};
+
+// What is done when a machine's lock has been let go, because it takes another machine's.
+struct Errand {
+  void (*run)(void* what) = nullptr;
+  void* what = nullptr;
 };
 
 // A Stack in its world: the lock around it, the clock it lives by, and what carries its frames.
@@ -61,6 +64,8 @@ class Machine {
   virtual Stack& stack() = 0;  // under the lock
   // Where the stack's wake-ups go from now on; null: nowhere. Under the lock.
   virtual void set_ready_sink(ReadySink* sink) = 0;
+  // Runs it once this lock has been let go. Under the lock.
+  virtual void after_unlock(Errand errand) = 0;
 };
 
 class World {
@@ -73,6 +78,11 @@ class World {
   // Sleeps until wake(), until `deadline` on the machine's clock, or until one of the kernel's descriptors is ready
   // (their revents are set). May return early for no reason. The machine's lock is not held.
   virtual Wake wait(Waiter& waiter, Machine& machine, Time deadline, std::span<pollfd> kernel = {}) = 0;
+
+  // The same for a call that waits for sockets of several machines (those of one host); the deadline is on the clock of
+  // the first.
+  virtual Wake wait_at(Waiter& waiter, std::span<Machine* const> machines, Time deadline,
+                       std::span<pollfd> kernel = {}) = 0;
 
   // Before a waiter becomes known to others: its wait() will be for kernel descriptors too.
   virtual void prepare_for_descriptors(Waiter& waiter) = 0;
@@ -90,26 +100,33 @@ class World {
 // The stack's lock, held for a scope. `now` is the time of this visit: sampled once, passed on to every call in it.
 class Hold {
  public:
-  explicit Hold(Machine& machine) : machine_(machine) { take(); }
+  explicit Hold(Machine& machine) : machine_(&machine) { take(); }
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
   ~Hold() {
     if (held_) release();
   }
   void take() {
-    now_ = machine_.lock();
+    now_ = machine_->lock();
     held_ = true;
   }
   void release() {
     held_ = false;
-    machine_.unlock();
+    machine_->unlock();
+  }
+  // Lets go of this lock, and takes that of another machine of the same host; never both at once.
+  void go_to(Machine& other) {
+    if (&other == machine_) return;
+    release();
+    machine_ = &other;
+    take();
   }
   Time now() const { return now_; }
-  Stack& stack() const { return machine_.stack(); }
-  Machine& machine() const { return machine_; }
+  Stack& stack() const { return machine_->stack(); }
+  Machine& machine() const { return *machine_; }
 
  private:
-  Machine& machine_;
+  Machine* machine_;
   Time now_{};
   bool held_ = false;
 };

@@ -1,0 +1,47 @@
+// Several machines, one host: the queue on which a device gives us a frame is a hint only. What a machine has read and
+// does not own goes to its owner before any stack sees it.
+#include <algorithm>
+#include <cstring>
+
+#include "stack/runtime/real_world.h"
+
+namespace limpid {
+
+void RealMachine::share_flows(std::span<RealMachine* const> machines, const FlowOwner& owner, uint16_t own) {
+  siblings_.assign(machines.begin(), machines.end());
+  flow_owner_ = owner;
+  own_share_ = own;
+  const std::lock_guard guard(mutex_);
+  stack_.share_flows(owner, own);
+}
+
+// The leader does it itself, at a moment when it holds no lock: one backtrace shows a frame from its reading to what it
+// leads to. It is seldom more than the first frames of a flow, since the kernel learns its queue from what we send.
+void RealMachine::hand_over() {
+  strays_.clear();
+  ports_.sort_out(flow_owner_, own_share_, strays_);
+  if (strays_.empty()) return;
+  handed_over_.fetch_add(strays_.size(), std::memory_order_relaxed);
+  std::ranges::stable_sort(strays_, {}, &DevicePorts::Stray::owner);
+  for (auto begin = strays_.cbegin(); begin != strays_.cend();) {
+    const auto end = std::find_if(begin, strays_.cend(), [&](const auto& s) { return s.owner != begin->owner; });
+    siblings_[begin->owner]->take_over({begin, end});
+    begin = end;
+  }
+}
+
+// Frames that another machine has read. Copied, since a frame's count moves only under the lock of its own stack. When
+// the pool is exhausted they are lost, as a device drops what nobody fetches.
+void RealMachine::take_over(std::span<const DevicePorts::Stray> strays) {
+  now_ = lock();
+  for (const DevicePorts::Stray& stray : strays) {
+    FrameRef copy = stack_.frames().copy(stray.frame->bytes());
+    if (!copy) continue;
+    copy->offload = stray.frame->offload;
+    stack_.receive(stray.interface, std::move(copy), now_);
+  }
+  stack_.flush(now_);
+  unlock();
+}
+
+}  // namespace limpid
