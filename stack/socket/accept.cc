@@ -1,22 +1,33 @@
 // accept and accept4.
 #include <limpid/limpid.h>
 
-#include "stack/socket/call.h"
+#include "stack/socket/everywhere.h"
 #include "stack/socket/names.h"
 
 namespace limpid {
 
 namespace {
 
-// The next connection of the listener's queue, waited for if need be. 0 or an errno.
-int next_connection(Host& host, Hold& hold, OpenSocket& listener, SocketId& connection) {
+// What an accepted socket has from its listener.
+void inherit(const OpenSocket& listener, OpenSocket& accepted) {
+  accepted.reuse = listener.reuse;
+  accepted.linger = listener.linger;
+  accepted.linger_time = listener.linger_time;
+  accepted.receive_timeout = listener.receive_timeout;
+  accepted.send_timeout = listener.send_timeout;
+}
+
+// The next connection of the listener's queue, waited for if need be. 0 or an errno. It may be another machine's than
+// the listener's home; then the lock is that machine's, too.
+int next_connection(Host& host, Hold& hold, OpenSocket& listener, OpenSocket& socket, Accepted& accepted) {
   const Time deadline = deadline_after(hold.now(), listener.receive_timeout);
   for (;;) {
     if (listener.closed) return ECONNABORTED;
     if (!listener.is_listener()) return EINVAL;  // or not any more: shutdown() by another thread
-    const auto next = hold.stack().tcp_accept(listener.id, hold.now());
+    inherit(listener, socket);
+    const auto next = take_waiting(host, hold, listener);
     if (next) {
-      connection = *next;
+      accepted = *next;
       return 0;
     }
     if (next.error() != Error::would_block) return to_errno(next.error());
@@ -40,28 +51,25 @@ int lp_accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
   if (!listener.is_stream()) return fail(EOPNOTSUPP);
   if (address != nullptr && length == nullptr) return fail(EFAULT);
 
-  SocketRef accepted = SocketRef::make();
-  accepted->kind = OpenSocket::Kind::stream;
-  accepted->protocol = listener.protocol;
-  accepted->nonblocking = (flags & SOCK_NONBLOCK) != 0;
+  Host& host = call.host();
+  SocketRef socket = SocketRef::make(0);
+  socket->kind = OpenSocket::Kind::stream;
+  socket->protocol = listener.protocol;
+  socket->nonblocking = (flags & SOCK_NONBLOCK) != 0;
+  Accepted accepted;
   {
     Hold hold(call.machine());
-    SocketId connection;
-    if (const int error = next_connection(call.host(), hold, listener, connection); error != 0) return fail(error);
-    accepted->id = connection;
-    accepted->reuse = listener.reuse;
-    accepted->linger = listener.linger;
-    accepted->linger_time = listener.linger_time;
-    accepted->receive_timeout = listener.receive_timeout;
-    accepted->send_timeout = listener.send_timeout;
-    call.host().watch(connection, *accepted);
-    write_address(hold.stack().tcp_status(connection).value_or(TcpStatus{}).remote, address, length);
+    if (const int error = next_connection(host, hold, listener, *socket, accepted); error != 0) return fail(error);
+    socket->home = accepted.at;
+    socket->id = accepted.connection;
+    host.watch(socket->home, socket->id, *socket);
+    write_address(hold.stack().tcp_status(socket->id).value_or(TcpStatus{}).remote, address, length);
   }
-  const int accepted_fd = call.host().descriptors().enter(accepted.share());
+  const int accepted_fd = host.descriptors().enter(socket.share());
   if (accepted_fd >= 0) return accepted_fd;
-  Hold hold(call.machine());
-  call.host().unwatch(accepted->id);
-  hold.stack().tcp_put_back(listener.id, accepted->id);
+  Hold hold(host.machine_of(*socket));
+  host.unwatch(socket->home, socket->id);
+  hold.stack().tcp_put_back(accepted.listener, socket->id);
   return fail(EMFILE);
 }
 

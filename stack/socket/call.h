@@ -21,9 +21,10 @@ class Call {
   bool is_kernel() const { return descriptor_.kernel >= 0; }
   int kernel() const { return descriptor_.kernel; }
   Host& host() const { return *host_; }
-  Machine& machine() const { return host_->machine(); }
+  Machine& machine() const { return host_->machine_of(socket()); }
   OpenSocket& socket() const { return *descriptor_.socket; }
   SocketRef share() const { return descriptor_.socket.share(); }
+  void turn_to(SocketRef socket) { descriptor_.socket = std::move(socket); }
 
  private:
   Host* host_;

@@ -4,8 +4,8 @@
 #include <limpid/limpid.h>
 #include <unistd.h>
 
-#include "stack/socket/call.h"
 #include "stack/socket/epoll_set.h"
+#include "stack/socket/everywhere.h"
 #include "stack/socket/stream.h"
 
 namespace limpid {
@@ -43,22 +43,28 @@ int linger(Host& host, Hold& hold, OpenSocket& socket) {
   return 0;
 }
 
+void let_go_of_stream(Host& host, Hold& hold, OpenSocket& socket) {
+  if (socket.is_listener()) {
+    close_listeners(host, hold, socket);
+  } else if (socket.id) {
+    host.unwatch(socket.home, socket.id);
+    hold.stack().tcp_close(socket.id, hold.now());
+  } else if (socket.bound) {
+    release_port(host, hold, socket);
+  }
+}
+
 void let_go(Host& host, Hold& hold, OpenSocket& socket) {
-  Stack& stack = hold.stack();
-  if (socket.id) host.unwatch(socket.id);
+  if (socket.id && !socket.is_stream()) host.unwatch(socket.home, socket.id);
   switch (socket.kind) {
     case OpenSocket::Kind::stream:
-      if (socket.id) {
-        stack.tcp_close(socket.id, hold.now());
-      } else if (socket.bound) {
-        stack.tcp_unbind(socket.bind);
-      }
+      let_go_of_stream(host, hold, socket);
       break;
     case OpenSocket::Kind::datagram:
-      stack.udp_close(socket.id);
+      hold.stack().udp_close(socket.id);
       break;
     case OpenSocket::Kind::raw:
-      stack.raw_close(socket.id);
+      hold.stack().raw_close(socket.id);
       break;
     case OpenSocket::Kind::epoll:
       socket.epoll->close();
@@ -105,18 +111,34 @@ int shutdown_datagram(Hold& hold, OpenSocket& socket, bool receive, bool send) {
   return status && status->remote.address.is_set() ? 0 : ENOTCONN;
 }
 
-}  // namespace
-
-int close_socket(Host& host, OpenSocket& socket, bool may_linger) {
-  Hold hold(host.machine());
-  if (socket.closed) return EBADF;
-  int error = 0;
-  if (may_linger && socket.linger && socket.linger_time > Duration::zero() && socket.has_connection())
-    error = linger(host, hold, socket);
+void end(Host& host, Hold& hold, OpenSocket& socket) {
   socket.closed = true;
   let_go(host, hold, socket);
   EpollSet::forget(socket);
   notify(hold.machine(), socket, kGivenUp);
+}
+
+}  // namespace
+
+int close_socket(Host& host, OpenSocket& socket, bool may_linger) {
+  Hold hold(host.machine_of(socket));
+  if (socket.closed) return EBADF;
+  int error = 0;
+  if (may_linger && socket.linger && socket.linger_time > Duration::zero() && socket.has_connection())
+    error = linger(host, hold, socket);
+  std::unique_lock<std::mutex> arranging;
+  if (host.has_several() && (socket.everywhere || socket.is_epoll())) {  // more than one machine's
+    hold.release();
+    arranging = host.arranging();
+    hold.take();
+  }
+  if (socket.closed) return EBADF;
+  end(host, hold, socket);
+  if (!socket.is_epoll()) return error;
+  for (const SocketRef& part : socket.epoll->parts()) {
+    hold.go_to(host.machine_of(*part));
+    end(host, hold, *part);
+  }
   return error;
 }
 
@@ -144,7 +166,13 @@ int lp_shutdown(int fd, int how) {
   const bool receive = how != SHUT_WR;
   const bool send = how != SHUT_RD;
   OpenSocket& socket = call.socket();
+  std::unique_lock<std::mutex> arranging;
   Hold hold(call.machine());
+  if (call.host().has_several() && socket.is_listener()) {
+    hold.release();
+    arranging = call.host().arranging();
+    hold.take();
+  }
   const int error = socket.is_stream() ? shutdown_stream(call.host(), hold, socket, receive, send)
                                        : shutdown_datagram(hold, socket, receive, send);
   notify(hold.machine(), socket, kGivenUp);

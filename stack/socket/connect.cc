@@ -1,7 +1,7 @@
 // connect, for all kinds of sockets.
 #include <limpid/limpid.h>
 
-#include "stack/socket/call.h"
+#include "stack/socket/everywhere.h"
 #include "stack/socket/names.h"
 #include "stack/socket/stream.h"
 
@@ -42,7 +42,7 @@ int await_outcome(Host& host, Hold& hold, OpenSocket& socket, int while_pending)
 
 int begin_connect(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& remote, SynText text) {
   if (remote.port == 0) return ECONNREFUSED;  // nobody listens there; Linux asks the peer, to the same end
-  if (const int error = claim_again(hold, socket); error != 0) return error;
+  if (const int error = claim_again(host, hold, socket); error != 0) return error;
   Endpoint to = remote;
   if (!to.address.is_set()) to.address = IpAddress::v4(127, 0, 0, 1);  // Linux: 0.0.0.0 is this host
   const auto connection =
@@ -51,7 +51,8 @@ int begin_connect(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& re
   socket.bound = false;  // the claim is the connection's now
   socket.id = *connection;
   socket.connecting = true;
-  host.watch(socket.id, socket);
+  host.watch(socket.home, socket.id, socket);
+  release_other_claims(host, hold, socket);
   return 0;
 }
 
@@ -84,7 +85,7 @@ int disconnect(Host& host, Hold& hold, OpenSocket& socket) {
   if (socket.has_connection()) {
     TcpOptions options = *hold.stack().tcp_options(socket.id);
     hold.stack().tcp_abort(socket.id, hold.now());
-    host.unwatch(socket.id);
+    host.unwatch(socket.home, socket.id);
     socket.set_tcp(options);
     socket.id = {};
     socket.connecting = false;
@@ -100,17 +101,18 @@ int disconnect(Host& host, Hold& hold, OpenSocket& socket) {
 using namespace limpid;
 
 int lp_connect(int fd, const sockaddr* address, socklen_t length) {
-  const Call call(fd);
+  Call call(fd);
   if (call.error() != 0) return fail(call.error());
   Host& host = call.host();
-  OpenSocket& socket = call.socket();
   if (address != nullptr && length >= sizeof address->sa_family && address->sa_family == AF_UNSPEC) {
     Hold hold(call.machine());
-    const int error = disconnect(host, hold, socket);
+    const int error = disconnect(host, hold, call.socket());
     return error == 0 ? 0 : fail(error);
   }
   const auto remote = to_endpoint(address, length);
   if (!remote) return fail(remote.error());
+  if (const int error = move_to_owner(call, fd, *remote); error != 0) return fail(error);
+  OpenSocket& socket = call.socket();
   Hold hold(call.machine());
   int error = 0;
   if (socket.is_stream()) {

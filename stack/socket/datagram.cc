@@ -56,7 +56,7 @@ ssize_t datagram_send(Host& host, OpenSocket& socket, std::span<const iovec> pie
   if ((flags & MSG_OOB) != 0) return fail(EOPNOTSUPP);
   const Gathered message(pieces);
   const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
-  Hold hold(host.machine());
+  Hold hold(host.machine_of(socket));
   const Time deadline = deadline_after(hold.now(), socket.send_timeout);
   for (;;) {
     if (socket.shut_send) return fail(EPIPE);
@@ -83,7 +83,7 @@ ssize_t datagram_receive(Host& host, OpenSocket& socket, std::span<const iovec> 
     whole.resize(std::min(total, kLargestDatagram));
     into = whole;
   }
-  Hold hold(host.machine());
+  Hold hold(host.machine_of(socket));
   const Time deadline = deadline_after(hold.now(), socket.receive_timeout);
   for (;;) {
     const auto got = receive_now(hold, socket, into, peek);

@@ -30,6 +30,15 @@ int DescriptorTable::enter_kernel(int kernel) {
   return fd;
 }
 
+bool DescriptorTable::replace(int fd, const OpenSocket& from, SocketRef socket) {
+  const std::lock_guard guard(mutex_);
+  if (fd < 0 || static_cast<size_t>(fd) >= slots_.size()) return false;
+  SocketRef& slot = slots_[static_cast<size_t>(fd)].socket;
+  if (!slot || &*slot != &from) return false;
+  slot = std::move(socket);
+  return true;
+}
+
 Descriptor DescriptorTable::remove(int fd) {
   const std::lock_guard guard(mutex_);
   if (fd < 0 || static_cast<size_t>(fd) >= slots_.size()) return {};

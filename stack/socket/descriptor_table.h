@@ -25,7 +25,7 @@ class SocketRef {
   ~SocketRef() {
     if (socket_ != nullptr && socket_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete socket_;
   }
-  static SocketRef make() { return SocketRef(new OpenSocket); }
+  static SocketRef make(uint16_t home) { return SocketRef(new OpenSocket(home)); }
   SocketRef share() const {
     socket_->references.fetch_add(1, std::memory_order_relaxed);
     return SocketRef(socket_);
@@ -57,6 +57,8 @@ class DescriptorTable {
   // Enters under the lowest free number; -1: the table is full (EMFILE).
   int enter(SocketRef socket);
   int enter_kernel(int kernel);
+  // The number leads to `socket` from now on, if it still leads to `from`.
+  bool replace(int fd, const OpenSocket& from, SocketRef socket);
   // Takes the number out of the table.
   Descriptor remove(int fd);
   std::vector<int> all() const;  // the numbers in use

@@ -13,7 +13,7 @@ namespace {
 constexpr int kMostEvents = INT_MAX / static_cast<int>(sizeof(epoll_event));
 
 int control(Hold& hold, EpollSet& set, int operation, int fd, OpenSocket& socket, const epoll_event* event) {
-  if (socket.closed) return EBADF;
+  if (socket.closed || set.closed()) return EBADF;
   switch (operation) {
     case EPOLL_CTL_ADD:
       return set.add(hold, fd, socket, *event);
@@ -24,6 +24,18 @@ int control(Hold& hold, EpollSet& set, int operation, int fd, OpenSocket& socket
     default:
       return EINVAL;
   }
+}
+
+// The part of the set where the socket lives; with a set in a set, each part of the one goes into that of the other.
+int control_parts(Host& host, EpollSet& set, int operation, int fd, OpenSocket& socket, const epoll_event* event) {
+  Hold hold(host.machine_of(socket));
+  int error = control(hold, set.part_at(socket.home), operation, fd, socket, event);
+  if (error != 0 || !socket.is_epoll()) return error;
+  for (const SocketRef& part : socket.epoll->parts()) {
+    hold.go_to(host.machine_of(*part));
+    if (error == 0) error = control(hold, set.part_at(part->home), operation, fd, *part, event);
+  }
+  return error;
 }
 
 // Sleeps until the set has news. 0: look again; else the errno with which the call ends if nothing is ready then.
@@ -43,6 +55,48 @@ int sleep_at(Host& host, Hold& hold, OpenSocket& epoll, Time deadline, const sig
   return wake == Wake::stopped ? ECANCELED : 0;
 }
 
+// The same for a set of several parts, and with the lock of the first again.
+int sleep_at_parts(Host& host, Hold& hold, OpenSocket& epoll, Time deadline, const sigset_t* mask) {
+  Waiter waiter;
+  waiter.mask = mask;
+  pollfd kernel{.fd = epoll.epoll->kernel(), .events = POLLIN, .revents = 0};
+  const std::span<pollfd> kernels(&kernel, kernel.fd >= 0 ? 1 : 0);
+  if (!kernels.empty() || mask != nullptr) host.world().prepare_for_descriptors(waiter);
+  const size_t parts = host.machines().size();
+  std::vector<SocketWait> waits(parts, {.waiter = &waiter, .interest = kReadable, .exclusive = true});
+  const auto part = [&](size_t at) -> OpenSocket& { return at == 0 ? epoll : *epoll.epoll->parts()[at - 1]; };
+  bool news = false;
+  for (size_t at = 0; at < parts; ++at) {
+    hold.go_to(*host.machines()[at]);
+    part(at).join(waits[at]);
+    news |= part(at).closed || part(at).epoll->has_news();
+  }
+  hold.release();
+  const Wake wake = news ? Wake::raised : host.world().wait_at(waiter, host.machines(), deadline, kernels);
+  hold.take();
+  for (size_t at = parts; at-- > 0;) {
+    hold.go_to(*host.machines()[at]);
+    part(at).leave(waits[at]);
+  }
+  if (wake == Wake::interrupted) return EINTR;
+  return wake == Wake::stopped ? ECANCELED : 0;
+}
+
+// Of all parts, in turns; what does not fit wakes another call that waits.
+int collect(Host& host, Hold& hold, EpollSet& set, std::span<epoll_event> events) {
+  if (!host.has_several()) return set.collect(hold, events);
+  const size_t parts = host.machines().size();
+  const size_t first = set.next_turn();
+  int count = 0;
+  for (size_t i = 0; i < parts; ++i) {
+    const auto at = static_cast<uint16_t>((first + i) % parts);
+    hold.go_to(*host.machines()[at]);
+    count += set.part_at(at).collect(hold, events.subspan(static_cast<size_t>(count)));
+  }
+  hold.go_to(host.machine());
+  return count;
+}
+
 int wait_for_events(int fd, epoll_event* events, int most, Duration timeout, const sigset_t* mask) {
   Host* host = Host::current();
   if (host == nullptr) return fail(EBADF);
@@ -57,11 +111,12 @@ int wait_for_events(int fd, epoll_event* events, int most, Duration timeout, con
   const Time deadline = timeout < Duration::zero() ? kNever : hold.now() + timeout;
   for (int error = 0;;) {
     if (epoll.closed) return fail(EBADF);
-    const int count = epoll.epoll->collect(hold, {events, static_cast<size_t>(most)});
+    const int count = collect(*host, hold, *epoll.epoll, {events, static_cast<size_t>(most)});
     if (count > 0) return count;
     if (error != 0) return fail(error);
     if (hold.now() >= deadline) return 0;
-    error = sleep_at(*host, hold, epoll, deadline, mask);
+    error = host->has_several() ? sleep_at_parts(*host, hold, epoll, deadline, mask)
+                                : sleep_at(*host, hold, epoll, deadline, mask);
   }
 }
 
@@ -74,9 +129,10 @@ int lp_epoll_create1(int flags) {
   Host* host = Host::current();
   if (host == nullptr) return fail(EBADF);
   if ((flags & ~EPOLL_CLOEXEC) != 0) return fail(EINVAL);
-  SocketRef socket = SocketRef::make();
+  SocketRef socket = SocketRef::make(0);
   socket->kind = OpenSocket::Kind::epoll;
   socket->epoll = std::make_unique<EpollSet>(*socket);
+  socket->epoll->divide(host->machines().size());
   const int fd = host->descriptors().enter(std::move(socket));
   return fd >= 0 ? fd : fail(EMFILE);
 }
@@ -89,11 +145,15 @@ int lp_epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* event) {
   const Descriptor target = host->descriptors().find(fd);
   if (!epoll || !target) return fail(EBADF);
   if (epoll_fd == fd || !epoll.socket || !epoll.socket->is_epoll()) return fail(EINVAL);
-  Hold hold(host->machine());
-  if (epoll.socket->closed) return fail(EBADF);
+  const auto arranging = host->arranging();
   EpollSet& set = *epoll.socket->epoll;
-  const int error = target.socket ? control(hold, set, operation, fd, *target.socket, event)
-                                  : set.control_kernel(hold.machine(), operation, target.kernel, event);
+  int error = 0;
+  if (target.socket) {
+    error = control_parts(*host, set, operation, fd, *target.socket, event);
+  } else {
+    Hold hold(host->machine());
+    error = set.closed() ? EBADF : set.control_kernel(hold.machine(), operation, target.kernel, event);
+  }
   return error == 0 ? 0 : fail(error);
 }
 

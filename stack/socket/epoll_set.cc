@@ -10,7 +10,7 @@
 
 namespace limpid {
 
-OpenSocket::OpenSocket() = default;
+OpenSocket::OpenSocket(uint16_t at) : home(at) {}
 OpenSocket::~OpenSocket() = default;
 
 // --- one entry ------------------------------------------------------------------------------------------------------
@@ -41,6 +41,15 @@ EpollSet::~EpollSet() {
   if (kernel_ >= 0) ::close(kernel_);
 }
 
+void EpollSet::divide(size_t machines) {
+  for (size_t at = 1; at < machines; ++at) {
+    SocketRef part = SocketRef::make(static_cast<uint16_t>(at));
+    part->kind = OpenSocket::Kind::epoll;
+    part->epoll.reset(new EpollSet(*part, *this));
+    parts_.push_back(std::move(part));
+  }
+}
+
 // An entry whose number leads to another socket now is that of a descriptor which is just being closed.
 EpollEntry* EpollSet::find(int fd, const OpenSocket& socket) {
   const auto at = entries_.find(fd);
@@ -52,7 +61,7 @@ int EpollSet::add(Hold& hold, int fd, OpenSocket& socket, const epoll_event& eve
   if ((event.events & EPOLLEXCLUSIVE) != 0 && (socket.is_epoll() || (event.events & ~kWithExclusive) != 0))
     return EINVAL;
   if (find(fd, socket) != nullptr) return EEXIST;
-  if (socket.is_epoll()) {
+  if (socket.is_epoll() && is_first()) {
     if (const int error = nest(hold.machine(), *socket.epoll, event); error != 0) return error;
   }
   auto& entry = entries_[fd];
@@ -66,7 +75,7 @@ int EpollSet::modify(Hold& hold, int fd, OpenSocket& socket, const epoll_event& 
   EpollEntry* entry = find(fd, socket);
   if (entry == nullptr) return ENOENT;
   if (entry->asks(EPOLLEXCLUSIVE)) return EINVAL;
-  if (socket.is_epoll()) {
+  if (socket.is_epoll() && is_first()) {
     epoll_event copy = event;
     if (control_kernel(hold.machine(), EPOLL_CTL_MOD, socket.epoll->kernel_, &copy) != 0) return errno;
   }
@@ -77,7 +86,7 @@ int EpollSet::modify(Hold& hold, int fd, OpenSocket& socket, const epoll_event& 
 
 int EpollSet::remove(int fd, const OpenSocket& socket) {
   if (find(fd, socket) == nullptr) return ENOENT;
-  if (socket.is_epoll()) ::epoll_ctl(kernel_, EPOLL_CTL_DEL, socket.epoll->kernel_, nullptr);
+  if (socket.is_epoll() && is_first()) ::epoll_ctl(kernel_, EPOLL_CTL_DEL, socket.epoll->kernel_, nullptr);
   entries_.erase(fd);
   return 0;
 }
@@ -131,6 +140,14 @@ void EpollSet::forget(OpenSocket& socket) {
     if (wait->entry != nullptr) wait->entry->owner.entries_.erase(wait->entry->fd);
     wait = next;
   }
+}
+
+std::vector<EpollSet::Place> EpollSet::take_out(OpenSocket& socket, uint16_t home) {
+  std::vector<Place> places;
+  for (const SocketWait* wait = socket.waits; wait != nullptr; wait = wait->next)
+    if (wait->entry != nullptr) places.push_back({&wait->entry->owner.part_at(home), wait->entry->event});
+  forget(socket);
+  return places;
 }
 
 // --- news, and who is told ------------------------------------------------------------------------------------------

@@ -9,6 +9,10 @@
 //
 // The kernel's descriptors stand in an epoll of the kernel's behind ours, made when the first one is added: what they
 // mean there is the kernel's own.
+//
+// In a host of several machines a set has a part at each, which holds the sockets that live there: each part is such a
+// set, with a socket of its own in which those wait who wait for the whole. The first part is what the descriptor leads
+// to, and alone has the kernel's.
 #pragma once
 
 #include <sys/epoll.h>
@@ -16,9 +20,10 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "stack/base/intrusive_list.h"
-#include "stack/socket/open_socket.h"
+#include "stack/socket/descriptor_table.h"
 
 namespace limpid {
 
@@ -43,14 +48,23 @@ struct EpollEntry : SocketWait, ListHook<> {
   epoll_event event{};
 };
 
-// Everything under the machine's lock.
+// Everything under the machine's lock; entries come and go under the host's arranging(), too.
 class EpollSet {
  public:
   // `self`: the descriptor's own socket, in which those wait who wait for this set.
-  explicit EpollSet(OpenSocket& self) : self_(self) {}
+  explicit EpollSet(OpenSocket& self) : self_(self), whole_(*this) {}
   ~EpollSet();
   EpollSet(const EpollSet&) = delete;
   EpollSet& operator=(const EpollSet&) = delete;
+
+  // Before anybody knows of it: parts at the machines 1 to `machines` - 1.
+  void divide(size_t machines);
+  std::span<const SocketRef> parts() const { return parts_; }  // behind the first
+  EpollSet& part_at(uint16_t home) { return home == 0 ? whole_ : *whole_.parts_[home - 1u]->epoll; }
+  // Which part is to be asked first, in turns. Of the first part, under its lock.
+  size_t next_turn() { return turn_++ % (parts_.size() + 1); }
+  bool closed() const { return self_.closed; }
+  bool has_news() const { return !listed_.empty(); }
 
   // epoll_ctl(2) for a socket of ours that goes by `fd`. 0 or an errno.
   int add(Hold& hold, int fd, OpenSocket& socket, const epoll_event& event);
@@ -68,6 +82,12 @@ class EpollSet {
   bool list(Machine& machine, EpollEntry& entry);
   // The descriptor that `socket` went by was closed: it vanishes from every set.
   static void forget(OpenSocket& socket);
+  // The same, for a socket that goes on at another machine: where it is to be added there.
+  struct Place {
+    EpollSet* set;
+    epoll_event event;
+  };
+  static std::vector<Place> take_out(OpenSocket& socket, uint16_t home);
 
   // Its entries go; those who wait for it are the caller's to wake.
   void close() { entries_.clear(); }
@@ -78,6 +98,8 @@ class EpollSet {
  private:
   static constexpr int kMostNested = 5;  // sets in a row, as on Linux
 
+  EpollSet(OpenSocket& self, EpollSet& whole) : self_(self), whole_(whole) {}
+  bool is_first() const { return &whole_ == this; }
   EpollEntry* find(int fd, const OpenSocket& socket);
   void look(Hold& hold, EpollEntry& entry);
   int collect_ours(Hold& hold, std::span<epoll_event> events);
@@ -90,6 +112,9 @@ class EpollSet {
   int sets_above() const;  // and up to it
 
   OpenSocket& self_;
+  EpollSet& whole_;  // the first part
+  std::vector<SocketRef> parts_;
+  size_t turn_ = 0;
   std::map<int, std::unique_ptr<EpollEntry>> entries_;  // by descriptor
   IntrusiveList<EpollEntry> listed_;
   int kernel_ = -1;

@@ -41,7 +41,7 @@ int check_call(const Call& call, lp_loan** loan, size_t length, int flags, int k
 ssize_t hand_out(Host& host, std::unique_ptr<Loan> made, lp_loan** loan) {
   made->id = made->socket->id;
   made->tell_pieces();
-  host.loans().push_back(*made);
+  host.loans(made->socket->home).push_back(*made);
   *loan = made.release();
   return static_cast<ssize_t>((*loan)->length);
 }
@@ -122,7 +122,7 @@ ssize_t lp_send_commit(lp_loan* loan, size_t length, int flags) {
   if ((flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_OOB)) != 0) return fail(EOPNOTSUPP);
   OpenSocket& socket = *known_loan->socket;
   std::unique_ptr<Loan> ended;  // goes when the lock has gone: its socket may go with it
-  Hold hold(known_loan->host.machine());
+  Hold hold(known_loan->host.machine_of(*known_loan->socket));
   int error = 0;
   if (length > 0) {
     const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
@@ -170,7 +170,7 @@ int lp_recv_return(lp_loan* loan) {
   Loan* const known_loan = known(loan, false);
   if (known_loan == nullptr) return fail(EINVAL);
   const std::unique_ptr<Loan> ended(known_loan);  // goes when the lock has gone: its socket may go with it
-  Hold hold(known_loan->host.machine());
+  Hold hold(known_loan->host.machine_of(*known_loan->socket));
   end_loan(hold, *ended);
   return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "stack/socket/control_message.h"
 #include "stack/socket/datagram.h"
+#include "stack/socket/everywhere.h"
 #include "stack/socket/names.h"
 #include "stack/socket/stream.h"
 
@@ -47,6 +48,13 @@ ssize_t send_message(const Call& call, Pieces pieces, int flags, const sockaddr*
   if (control != nullptr)
     if (const int error = read_control(*control, how); error != 0) return fail(error);
   return datagram_send(call.host(), socket, pieces, how, flags);
+}
+
+// A bound socket that is about to connect by sending. 0 or an errno.
+int prepare_fast_open(Call& call, int fd, int flags, const sockaddr* to, socklen_t length) {
+  if ((flags & MSG_FASTOPEN) == 0 || call.error() != 0 || !call.socket().is_stream()) return 0;
+  const auto remote = to_endpoint(to, length);
+  return remote ? move_to_owner(call, fd, *remote) : 0;  // the send itself says what is wrong with it
 }
 
 // MSG_PEEK over several pieces: looked at in one run, and then dealt out.
@@ -99,7 +107,9 @@ using namespace limpid;
 
 ssize_t lp_sendto(int fd, const void* data, size_t length, int flags, const sockaddr* to, socklen_t to_length) {
   const iovec piece{.iov_base = const_cast<void*>(data), .iov_len = length};
-  return send_message(Call(fd), {&piece, 1}, flags, to, to_length, nullptr);
+  Call call(fd);
+  if (const int error = prepare_fast_open(call, fd, flags, to, to_length); error != 0) return fail(error);
+  return send_message(call, {&piece, 1}, flags, to, to_length, nullptr);
 }
 
 ssize_t lp_send(int fd, const void* data, size_t length, int flags) {
@@ -107,11 +117,12 @@ ssize_t lp_send(int fd, const void* data, size_t length, int flags) {
 }
 
 ssize_t lp_sendmsg(int fd, const msghdr* message, int flags) {
-  const Call call(fd);
+  Call call(fd);
   if (call.error() != 0) return fail(call.error());
   if (message == nullptr || (message->msg_iov == nullptr && message->msg_iovlen > 0)) return fail(EFAULT);
-  return send_message(call, {message->msg_iov, message->msg_iovlen}, flags,
-                      static_cast<const sockaddr*>(message->msg_name), message->msg_namelen, message);
+  const auto* to = static_cast<const sockaddr*>(message->msg_name);
+  if (const int error = prepare_fast_open(call, fd, flags, to, message->msg_namelen); error != 0) return fail(error);
+  return send_message(call, {message->msg_iov, message->msg_iovlen}, flags, to, message->msg_namelen, message);
 }
 
 ssize_t lp_recvfrom(int fd, void* data, size_t length, int flags, sockaddr* from, socklen_t* from_length) {

@@ -2,7 +2,7 @@
 #include <limpid/limpid.h>
 #include <netinet/in.h>
 
-#include "stack/socket/call.h"
+#include "stack/socket/everywhere.h"
 #include "stack/socket/names.h"
 #include "stack/socket/stream.h"
 
@@ -36,7 +36,7 @@ int choose(int type, int protocol, OpenSocket& socket) {
 }
 
 void open_datagram(Host& host, OpenSocket& socket) {
-  Hold hold(host.machine());
+  Hold hold(host.machine_of(socket));
   Stack& stack = hold.stack();
   socket.udp().receive_buffer = stack.config().udp.receive_buffer;
   socket.udp().send_buffer = stack.config().udp.send_buffer;
@@ -44,16 +44,13 @@ void open_datagram(Host& host, OpenSocket& socket) {
   socket.udp().header_included = socket.protocol == IPPROTO_RAW;  // raw(7)
   socket.id = socket.kind == OpenSocket::Kind::raw ? stack.raw_open(IpProtocol{socket.protocol}, socket.udp())
                                                    : stack.udp_open(socket.udp());
-  if (socket.id) host.watch(socket.id, socket);
+  if (socket.id) host.watch(socket.home, socket.id, socket);
 }
 
-int bind_stream(Hold& hold, OpenSocket& socket, const Endpoint& local) {
+int bind_stream(Host& host, Hold& hold, OpenSocket& socket, const Endpoint& local) {
   if (socket.id || socket.bound) return EINVAL;
-  const auto bind = hold.stack().tcp_bind(local, socket.reuse, hold.now());
-  if (!bind) return to_errno(bind.error());
-  socket.bind = *bind;
-  socket.bound = true;
-  socket.bound_to = hold.stack().bound_endpoint(*bind);
+  if (const int error = claim_port(host, hold, socket, local); error != 0) return error;
+  socket.bound_to = hold.stack().bound_endpoint(socket.bind);
   return 0;
 }
 
@@ -69,49 +66,42 @@ int bind_datagram(Hold& hold, OpenSocket& socket, const Endpoint& local) {
 }
 
 int listen_stream(Host& host, Hold& hold, OpenSocket& socket, uint32_t backlog) {
-  Stack& stack = hold.stack();
   if (socket.is_listener()) {
-    stack.tcp_set_backlog(socket.id, backlog);
+    set_backlog_everywhere(host, hold, socket, backlog);
     return 0;
   }
   if (socket.id) return EINVAL;
   if (!socket.bound) {
-    if (const int error = bind_stream(hold, socket, {}); error != 0) return error;
+    if (const int error = bind_stream(host, hold, socket, {}); error != 0) return error;
     socket.bound_to = {};
   }
-  const auto listener = stack.tcp_listen(socket.bind, backlog, socket.tcp(), hold.now());
-  if (!listener) return to_errno(listener.error());
-  socket.bound = false;  // the claim is the listener's now
-  socket.id = *listener;
-  if (socket.fast_open_keys) stack.tcp_set_fast_open_keys(socket.id, *socket.fast_open_keys);
-  host.watch(socket.id, socket);
-  return 0;
+  return listen_everywhere(host, hold, socket, backlog);
 }
 
 }  // namespace
 
-int claim_again(Hold& hold, OpenSocket& socket) {
+int claim_again(Host& host, Hold& hold, OpenSocket& socket) {
   if (socket.bound || socket.bound_to == Endpoint{}) return 0;
-  const auto bind = hold.stack().tcp_bind(socket.bound_to, socket.reuse, hold.now());
-  if (!bind) return to_errno(bind.error());
-  socket.bind = *bind;
-  socket.bound = true;
-  return 0;
+  return claim_port(host, hold, socket, socket.bound_to);
 }
 
 void forget_connection(Host& host, Hold& hold, OpenSocket& socket) {
   if (!socket.id) return;
   if (const TcpOptions* options = hold.stack().tcp_options(socket.id); options != nullptr) socket.set_tcp(*options);
-  host.unwatch(socket.id);
-  hold.stack().tcp_close(socket.id, hold.now());
-  socket.id = {};
+  if (socket.is_listener()) {
+    close_listeners(host, hold, socket);
+  } else {
+    host.unwatch(socket.home, socket.id);
+    hold.stack().tcp_close(socket.id, hold.now());
+    socket.id = {};
+  }
   socket.connecting = false;
   socket.shut_receive = socket.shut_send = false;
 }
 
 void stop_listening(Host& host, Hold& hold, OpenSocket& socket) {
   forget_connection(host, hold, socket);
-  (void)claim_again(hold, socket);  // taken by another meanwhile: then a later listen says so
+  (void)claim_again(host, hold, socket);  // taken by another meanwhile: then a later listen says so
 }
 
 }  // namespace limpid
@@ -122,8 +112,9 @@ int lp_socket(int domain, int type, int protocol) {
   Host* host = Host::current();
   if (host == nullptr) return fail(EBADF);
   if (domain != AF_INET) return fail(EAFNOSUPPORT);
-  SocketRef socket = SocketRef::make();
+  SocketRef socket = SocketRef::make(0);
   if (const int error = choose(type & ~kTypeFlags, protocol, *socket); error != 0) return fail(error);
+  if (socket->is_stream()) socket->home = host->next_home();
   socket->nonblocking = (type & SOCK_NONBLOCK) != 0;
   if (!socket->is_stream()) {
     open_datagram(*host, *socket);
@@ -140,7 +131,8 @@ int lp_bind(int fd, const sockaddr* address, socklen_t length) {
   if (!local) return fail(local.error());
   Hold hold(call.machine());
   OpenSocket& socket = call.socket();
-  const int error = socket.is_stream() ? bind_stream(hold, socket, *local) : bind_datagram(hold, socket, *local);
+  const int error =
+      socket.is_stream() ? bind_stream(call.host(), hold, socket, *local) : bind_datagram(hold, socket, *local);
   return error == 0 ? 0 : fail(error);
 }
 
@@ -148,6 +140,7 @@ int lp_listen(int fd, int backlog) {
   const Call call(fd);
   if (call.error() != 0) return fail(call.error());
   if (!call.socket().is_stream()) return fail(EOPNOTSUPP);
+  const auto arranging = call.host().arranging();
   Hold hold(call.machine());
   // A negative backlog is a very large one on Linux; the stack has its own bound (somaxconn).
   const uint32_t limit = hold.stack().config().tcp.max_accept_queue;

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <vector>
 
 #include "stack/runtime/world.h"
 #include "stack/stack.h"
@@ -23,15 +25,31 @@ struct SocketWait {
   SocketWait* next = nullptr;
 };
 
-// Everything under the machine's lock, but for `references`.
+// A connection that waits to be accepted: at which machine, and which listener there has it.
+struct Arrival {
+  uint16_t at;
+  SocketId listener;
+};
+
+// What a stream socket that is bound has at all machines of its host, where there are several: by their numbers.
+struct Everywhere {
+  std::vector<BindId> claims;
+  std::vector<SocketId> listeners;
+  bool listens = false;          // or is about to: connections may come before all listeners are known
+  std::deque<Arrival> arrivals;  // in the order of their coming
+};
+
+// Everything under the lock of the socket's home, but for `references`.
 struct OpenSocket {
   enum class Kind : uint8_t { stream, datagram, raw, epoll };
 
-  OpenSocket();
+  explicit OpenSocket(uint16_t at);
   ~OpenSocket();
   OpenSocket(const OpenSocket&) = delete;
   OpenSocket& operator=(const OpenSocket&) = delete;
 
+  // The number of its machine in the host. It never changes once others can find the socket.
+  uint16_t home;
   Kind kind = Kind::stream;
   uint8_t protocol = 0;
 
@@ -50,6 +68,7 @@ struct OpenSocket {
   // their own, since most sockets of a server with many have neither.
   std::unique_ptr<TcpOptions> tcp_wishes;
   std::unique_ptr<UdpOptions> udp_options;
+  std::unique_ptr<Everywhere> everywhere;  // set once, by bind or listen
   ReusePolicy reuse;
 
   bool fast_open_connect = false;                // TCP_FASTOPEN_CONNECT

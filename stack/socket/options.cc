@@ -3,6 +3,8 @@
 #include <limpid/limpid.h>
 #include <netinet/in.h>
 
+#include "stack/socket/everywhere.h"
+
 namespace limpid {
 
 TcpOptions tcp_options_of(Hold& hold, const OpenSocket& socket) {
@@ -27,6 +29,16 @@ void set_udp_options(Hold& hold, OpenSocket& socket) {
   }
 }
 
+namespace {
+
+// What concerns a port is known to all machines that have a share in it.
+void tell_everywhere(Host& host, Hold& hold, OpenSocket& socket) {
+  if (!socket.everywhere) return;
+  if (socket.is_listener()) set_options_everywhere(host, hold, socket);
+  if (socket.bound) set_claim_reuse(host, hold, socket);
+}
+
+}  // namespace
 }  // namespace limpid
 
 using namespace limpid;
@@ -43,6 +55,7 @@ int lp_setsockopt(int fd, int level, int name, const void* value, socklen_t leng
   if (level == IPPROTO_IP) error = set_ip_option(hold, call.socket(), name, in);
   if (level == IPPROTO_TCP)
     error = call.socket().is_stream() ? set_tcp_option(hold, call.socket(), name, in) : ENOPROTOOPT;
+  if (error == 0) tell_everywhere(call.host(), hold, call.socket());
   return error == 0 ? 0 : fail(error);
 }
 

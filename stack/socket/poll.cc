@@ -2,6 +2,7 @@
 #include <limpid/limpid.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "stack/socket/call.h"
@@ -15,10 +16,11 @@ namespace {
 // Reported whether asked for or not.
 constexpr short kUnasked = POLLERR | POLLHUP | POLLNVAL;
 
-// One poll() call: its descriptors, looked up once.
+// One poll() call: its descriptors, looked up once, and the sockets that they lead to, by the machines that these live
+// at. An epoll set has a part at each.
 class Poll {
  public:
-  Poll(Host& host, std::span<pollfd> fds) : host_(host), fds_(fds), descriptors_(fds.size()), waits_(fds.size()) {
+  Poll(Host& host, std::span<pollfd> fds) : host_(host), fds_(fds), descriptors_(fds.size()) {
     for (size_t i = 0; i < fds.size(); ++i) {
       if (fds[i].fd < 0) continue;  // poll(2): ignored, revents 0
       descriptors_[i] = host.descriptors().find(fds[i].fd);
@@ -27,32 +29,55 @@ class Poll {
         kernel_at_.push_back(i);
       }
     }
+    places_.reserve(fds.size());
+    for (uint16_t home = 0; home < host.machines().size(); ++home) add_places(home);
+    if (machine_count_ == 0) machines_[machine_count_++] = &host.machine();
   }
 
   // How many are ready, or -1 and errno.
   int run(Duration timeout) {
-    Hold hold(host_.machine());
+    Hold hold(*machines_.front());
     const Time deadline = timeout < Duration::zero() ? kNever : hold.now() + timeout;
     if (!kernel_.empty()) ::poll(kernel_.data(), kernel_.size(), 0);
     for (;;) {
       if (add_kernel_parts()) ::poll(kernel_.data(), kernel_.size(), 0);
       Waiter waiter;
       if (!kernel_.empty()) host_.world().prepare_for_descriptors(waiter);
-      const int ready = look(hold.stack(), waiter);
+      const int ready = look(hold, waiter);
       if (ready > 0 || hold.now() >= deadline) {
-        leave();
+        leave(hold);
         return ready;
       }
       hold.release();
-      const Wake wake = host_.world().wait(waiter, host_.machine(), deadline, kernel_);
+      const Wake wake = host_.world().wait_at(waiter, std::span(machines_).first(machine_count_), deadline, kernel_);
       hold.take();
-      leave();
+      leave(hold);
       if (wake == Wake::interrupted) return fail(EINTR);
       if (wake == Wake::stopped) return fail(ECANCELED);
     }
   }
 
  private:
+  struct Place {
+    size_t at;  // in fds_
+    OpenSocket& socket;
+    SocketWait wait;
+  };
+
+  void add_places(uint16_t home) {
+    const size_t before = places_.size();
+    for (size_t i = 0; i < fds_.size(); ++i) {
+      const SocketRef& socket = descriptors_[i].socket;
+      if (!socket) continue;
+      if (socket->home == home) {
+        places_.push_back({i, *socket, {}});
+      } else if (socket->is_epoll()) {
+        places_.push_back({i, *socket->epoll->parts()[home - 1u], {}});
+      }
+    }
+    if (places_.size() > before) machines_[machine_count_++] = host_.machines()[home];
+  }
+
   // An epoll set is ready for what it has of the kernel's, too; it may get the first of them while we sleep. True if
   // there is one more.
   bool add_kernel_parts() {
@@ -67,36 +92,37 @@ class Poll {
     return kernel_.size() > before;
   }
 
-  // Sets every revents, and has the waiter woken by whatever would change one. Under the lock.
-  int look(Stack& stack, Waiter& waiter) {
-    for (pollfd& fd : fds_) fd.revents = 0;
+  // Sets every revents, and has the waiter woken by whatever would change one.
+  int look(Hold& hold, Waiter& waiter) {
+    for (size_t i = 0; i < fds_.size(); ++i)
+      fds_[i].revents = fds_[i].fd >= 0 && !descriptors_[i] ? short{POLLNVAL} : short{0};
     for (size_t k = 0; k < kernel_.size(); ++k) fds_[kernel_at_[k]].revents = kernel_[k].revents;
-    int ready = 0;
-    for (size_t i = 0; i < fds_.size(); ++i) {
-      pollfd& fd = fds_[i];
-      if (descriptors_[i].socket) {
-        OpenSocket& socket = *descriptors_[i].socket;
-        const short events = socket.closed ? short{POLLNVAL} : events_of(stack, socket);
-        fd.revents = static_cast<short>(fd.revents | (events & (fd.events | kUnasked)));
-        waits_[i] = {.waiter = &waiter, .interest = interest_of(fd.events)};
-        socket.join(waits_[i]);
-      } else if (!descriptors_[i]) {
-        if (fd.fd >= 0) fd.revents = POLLNVAL;
-      }
-      if (fd.revents != 0) ++ready;
+    for (Place& place : places_) {
+      hold.go_to(host_.machine_of(place.socket));
+      pollfd& fd = fds_[place.at];
+      const short events = place.socket.closed ? short{POLLNVAL} : events_of(hold.stack(), place.socket);
+      fd.revents = static_cast<short>(fd.revents | (events & (fd.events | kUnasked)));
+      place.wait = {.waiter = &waiter, .interest = interest_of(fd.events)};
+      place.socket.join(place.wait);
     }
-    return ready;
+    hold.go_to(*machines_.front());
+    return static_cast<int>(std::ranges::count_if(fds_, [](const pollfd& fd) { return fd.revents != 0; }));
   }
 
-  void leave() {
-    for (size_t i = 0; i < fds_.size(); ++i)
-      if (descriptors_[i].socket) descriptors_[i].socket->leave(waits_[i]);
+  void leave(Hold& hold) {
+    for (Place& place : places_) {
+      hold.go_to(host_.machine_of(place.socket));
+      place.socket.leave(place.wait);
+    }
+    hold.go_to(*machines_.front());
   }
 
   Host& host_;
   std::span<pollfd> fds_;
   std::vector<Descriptor> descriptors_;
-  std::vector<SocketWait> waits_;
+  std::vector<Place> places_;
+  std::array<Machine*, Host::kMostMachines> machines_;  // that these are at; the deadline is on the clock of the first
+  size_t machine_count_ = 0;
   std::vector<pollfd> kernel_;     // those of the kernel's
   std::vector<size_t> kernel_at_;  // and where they stand in fds_
 };

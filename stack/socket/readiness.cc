@@ -30,7 +30,11 @@ short events_of(Stack& stack, const OpenSocket& socket) {
   switch (socket.kind) {
     case OpenSocket::Kind::stream:
       if (!socket.id) return POLLOUT | POLLWRNORM | POLLHUP;  // as Linux says of a socket that was never connected
-      ready = stack.tcp_ready(socket.id);
+      if (socket.is_listener() && socket.everywhere) {
+        if (!socket.everywhere->arrivals.empty()) ready = kAcceptable | kReadable;
+      } else {
+        ready = stack.tcp_ready(socket.id);
+      }
       break;
     case OpenSocket::Kind::datagram:
       ready = stack.udp_ready(socket.id);

@@ -71,7 +71,7 @@ int why_not_send(Hold& hold, OpenSocket& socket) {
 ssize_t stream_send(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags, SendTo to) {
   const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
   const size_t total = total_of(pieces);
-  Hold hold(host.machine());
+  Hold hold(host.machine_of(socket));
   const Time deadline = deadline_after(hold.now(), socket.send_timeout);
   Turn turn(hold, socket, socket.writing);
   if (const int error = turn.take(host, may_wait, deadline); error != 0) return fail(error);
@@ -181,7 +181,7 @@ bool worth_reading(Hold& hold, const OpenSocket& socket, const Reading& how, boo
 
 ssize_t stream_receive(Host& host, OpenSocket& socket, std::span<const iovec> pieces, int flags) {
   const bool may_wait = !socket.nonblocking && (flags & MSG_DONTWAIT) == 0;
-  Hold hold(host.machine());
+  Hold hold(host.machine_of(socket));
   const Time deadline = deadline_after(hold.now(), socket.receive_timeout);
   Turn turn(hold, socket, socket.reading);
   if (const int error = turn.take(host, may_wait, deadline); error != 0) return fail(error);

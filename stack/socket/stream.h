@@ -45,6 +45,6 @@ void forget_connection(Host& host, Hold& hold, OpenSocket& socket);
 
 // The claim on the local port that connect and listen need; takes the one that bind asked for before, or none.
 // 0 or an errno.
-int claim_again(Hold& hold, OpenSocket& socket);
+int claim_again(Host& host, Hold& hold, OpenSocket& socket);
 
 }  // namespace limpid

@@ -54,7 +54,9 @@ class EpollTest : public SocketTest {
   }
   static constexpr int kSoon = 1000;
 };
-INSTANTIATE_TEST_SUITE_P(On, EpollTest, testing::Values(Where::kernel, Where::real, Where::sim), name_of);
+INSTANTIATE_TEST_SUITE_P(On, EpollTest,
+                         testing::Values(Where::kernel, Where::real, Where::sim, Where::real_queues, Where::sim_queues),
+                         name_of);
 
 // req: SOCK-poll-5
 TEST_P(EpollTest, LevelTriggeredRepeatsWhileItHolds) {
@@ -263,7 +265,10 @@ TEST_P(EpollTest, FewEventsAtATimeGoRound) {
     }
     std::vector<uint64_t> seen;
     for (int i = 0; i < 6; ++i) seen.push_back(wait(set, 0, 1).at(0).data);
-    for (size_t i = 0; i < 3; ++i) {
+    for (const Pair& p : pairs) {
+      EXPECT_GT(std::ranges::count(seen, static_cast<uint64_t>(p.server)), 0) << "nobody is left out";
+    }
+    for (size_t i = 0; i < 3 && !place.has_queues(); ++i) {  // with several stacks these go round among themselves
       EXPECT_EQ(seen[i], static_cast<uint64_t>(pairs[i].server));
       EXPECT_EQ(seen[i + 3], seen[i]);
     }
@@ -315,7 +320,7 @@ TEST_P(EpollTest, SetsInACircleOrTooDeepAreRefused) {
 
 // The one who sleeps in poll() began before the set had anything of the kernel's.
 TEST_P(EpollTest, PollAsleepOnASetNoticesItsFirstKernelDescriptor) {
-  if (GetParam() == limpid::api::Where::sim) GTEST_SKIP() << "a kernel's descriptor wakes nobody in virtual time";
+  if (place.is_sim()) GTEST_SKIP() << "a kernel's descriptor wakes nobody in virtual time";
   run([&] {
     const int event = calls.adopt(::eventfd(1, EFD_NONBLOCK));
     const int set = create();
@@ -407,7 +412,7 @@ TEST_P(EpollTest, TimeoutsAreKept) {
 }
 
 class EpollSignalTest : public EpollTest {};
-INSTANTIATE_TEST_SUITE_P(On, EpollSignalTest, testing::Values(Where::kernel, Where::real), name_of);
+INSTANTIATE_TEST_SUITE_P(On, EpollSignalTest, testing::Values(Where::kernel, Where::real, Where::real_queues), name_of);
 
 // A signal that is blocked but for the wait ends the wait, even one that was there before.
 TEST_P(EpollSignalTest, PwaitLetsSignalsIn) {

@@ -14,7 +14,7 @@
 namespace limpid::api {
 
 class HostTest : public SocketTest {};
-INSTANTIATE_TEST_SUITE_P(On, HostTest, testing::Values(Where::real), name_of);
+INSTANTIATE_TEST_SUITE_P(On, HostTest, testing::Values(Where::real, Where::real_queues), name_of);
 
 TEST_P(HostTest, ThreadsInheritTheHostAndOthersHaveNone) {
   std::atomic<bool> inherited = false;
@@ -296,6 +296,7 @@ TEST_P(HostTest, SignalDuringASendTellsWhatWasQueuedOrInterrupts) {
 // A listener whose queue is full leaves a client waiting; a signal ends the call, not the attempt.
 // req: SOCK-connect-5
 TEST_P(HostTest, SignalDuringAConnectLeavesTheAttemptGoingOn) {
+  if (place.has_queues()) GTEST_SKIP() << "each stack has a queue of its own for the listener";
   const int listening = listener(0);
   const int first = tcp();
   EXPECT_EQ(connect(first, name(listening)), 0);

@@ -79,7 +79,8 @@ class Loans : public SocketTest {
     return rooms;
   }
 };
-INSTANTIATE_TEST_SUITE_P(On, Loans, testing::Values(Where::real, Where::sim), name_of);
+INSTANTIATE_TEST_SUITE_P(On, Loans, testing::Values(Where::real, Where::sim, Where::real_queues, Where::sim_queues),
+                         name_of);
 
 TEST_P(InPlace, BytesArriveAsTheyWereWritten) {
   run([&] {

@@ -27,7 +27,9 @@ class Multicast : public SocketTest {
     return fd;
   }
 };
-INSTANTIATE_TEST_SUITE_P(On, Multicast, testing::Values(Where::kernel, Where::real, Where::sim), name_of);
+INSTANTIATE_TEST_SUITE_P(On, Multicast,
+                         testing::Values(Where::kernel, Where::real, Where::sim, Where::real_queues, Where::sim_queues),
+                         name_of);
 
 // req: SOCK-reuse-4, 1112-6-a, 6762-15-a
 TEST_P(Multicast, EachSocketOnThePortGetsACopyAndOfAUnicastOneOnly) {

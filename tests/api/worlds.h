@@ -1,5 +1,6 @@
 // Each API test is written once, against SocketCalls, and runs on the kernel's sockets, on ours in the real world and,
-// where waiting matters, on ours in virtual time. What the kernel does over its loopback is what we expect of us.
+// where waiting matters, on ours in virtual time; and in both also on a host of several machines. What the kernel does
+// over its loopback is what we expect of us.
 #pragma once
 
 #include <arpa/inet.h>
@@ -42,7 +43,7 @@ inline bool own_loopback() {
   }
 }
 
-enum class Where { kernel, real, sim };
+enum class Where { kernel, real, sim, real_queues, sim_queues };
 
 inline std::string name_of(const testing::TestParamInfo<Where>& info) {
   switch (info.param) {
@@ -52,6 +53,10 @@ inline std::string name_of(const testing::TestParamInfo<Where>& info) {
       return "real";
     case Where::sim:
       return "sim";
+    case Where::real_queues:
+      return "real_queues";
+    case Where::sim_queues:
+      return "sim_queues";
   }
   return "";
 }
@@ -70,20 +75,34 @@ class Place {
       host_ = std::make_unique<Host>(*world_, machine);
       Host::use(host_.get());
     }
-    if (where == Where::sim) {
+    if (where == Where::real_queues) {
+      world_ = std::make_unique<RealWorld>();
+      const std::vector<RealMachine*> machines = world_->add_machines({}, 7, kQueues);
+      for (RealMachine* machine : machines) machine->start();
+      host_ = std::make_unique<Host>(*world_, std::vector<Machine*>(machines.begin(), machines.end()));
+      Host::use(host_.get());
+    }
+    if (is_sim()) {
       net_ = std::make_unique<SimNet>(7, SimHash::none);
       sim_ = std::make_unique<SimWorld>(*net_, 7);
-      host_ = std::make_unique<Host>(*sim_, sim_->add_machine("a", {}));
+      if (where == Where::sim) {
+        host_ = std::make_unique<Host>(*sim_, sim_->add_machine("a", {}));
+      } else {
+        const std::vector<SimMachine*> machines = sim_->add_machines("a", {}, kQueues);
+        host_ = std::make_unique<Host>(*sim_, std::vector<Machine*>(machines.begin(), machines.end()));
+      }
     }
   }
   ~Place() { Host::use(nullptr); }
 
   const SocketCalls& calls() const { return where_ == Where::kernel ? lp_kernel_calls : lp_limpid_calls; }
   bool is_kernel() const { return where_ == Where::kernel; }
+  bool is_sim() const { return where_ == Where::sim || where_ == Where::sim_queues; }
+  bool has_queues() const { return where_ == Where::real_queues || where_ == Where::sim_queues; }
   Host& host() { return *host_; }
 
   void run(const std::function<void()>& body) {
-    if (where_ != Where::sim) return body();
+    if (!is_sim()) return body();
     const bool finished = sim_->run([&] {
       Host::use(host_.get());
       body();
@@ -93,6 +112,8 @@ class Place {
   }
 
  private:
+  static constexpr uint16_t kQueues = 3;
+
   Where where_;
   std::unique_ptr<SimNet> net_;
   std::unique_ptr<RealWorld> world_;
@@ -243,11 +264,13 @@ class SocketTest : public testing::TestWithParam<Where> {
   const SocketCalls& calls;
 };
 
-// In all three worlds.
-#define API_TEST_SUITE(Suite)                                                                                    \
-  class Suite : public limpid::api::SocketTest {};                                                               \
-  INSTANTIATE_TEST_SUITE_P(                                                                                      \
-      On, Suite, testing::Values(limpid::api::Where::kernel, limpid::api::Where::real, limpid::api::Where::sim), \
+// In all worlds.
+#define API_TEST_SUITE(Suite)                                                                        \
+  class Suite : public limpid::api::SocketTest {};                                                   \
+  INSTANTIATE_TEST_SUITE_P(                                                                          \
+      On, Suite,                                                                                     \
+      testing::Values(limpid::api::Where::kernel, limpid::api::Where::real, limpid::api::Where::sim, \
+                      limpid::api::Where::real_queues, limpid::api::Where::sim_queues),              \
       limpid::api::name_of)
 
 }  // namespace limpid::api
