@@ -18,8 +18,8 @@ namespace {
 constexpr const char* kOtherWays = "or use a veth pair, which needs no device node";
 
 void refuse_what_is_not_built(const TunOptions& options) {
-  if (options.queues != 1)
-    throw DeviceError(0, "several queues of one TUN (IFF_MULTI_QUEUE) are not built yet", "ask for one queue");
+  if (options.queues != 1 && options.kind == TunKind::tap)
+    throw DeviceError(0, "several queues of a TAP are not built: ARP would have to be told to each", "take a TUN");
   if (options.name.size() >= IFNAMSIZ)
     throw DeviceError(ENAMETOOLONG, fmt::format("interface name \"{}\" is too long", options.name),
                       fmt::format("take one of at most {} characters", IFNAMSIZ - 1));
@@ -47,8 +47,8 @@ KernelDescriptor open_node(const std::string& node) {
   }
 }
 
-[[noreturn]] void throw_attach_error(int error, const std::string& name) {
-  const std::string cause = fmt::format("TUN interface \"{}\": {}", name, errno_text(error));
+[[noreturn]] void throw_attach_error(int error, const TunOptions& options) {
+  const std::string cause = fmt::format("TUN interface \"{}\": {}", options.name, errno_text(error));
   switch (error) {
     case EPERM:
       throw DeviceError(error, cause,
@@ -58,7 +58,12 @@ KernelDescriptor open_node(const std::string& node) {
       throw DeviceError(error, cause, "another process holds the interface: end it, or take another name");
     case EINVAL:
       throw DeviceError(error, cause,
-                        "an interface of that name exists and is not such a TUN or TAP: take another name");
+                        options.queues > 1
+                            ? "an interface of that name exists and is no TUN of several queues (ip tuntap add … "
+                              "multi_queue): take another name"
+                            : "an interface of that name exists and is not such a TUN or TAP: take another name");
+    case E2BIG:
+      throw DeviceError(error, cause, "the interface has no more queues: ask for fewer, or take another name");
     default:
       throw DeviceError(error, cause, "see tuntap.rst in the kernel's documentation; or take another name");
   }
@@ -72,9 +77,10 @@ MacAddress choose_mac(const TunOptions& options, const std::string& name) {
 ifreq attach(int fd, const TunOptions& options) {
   ifreq request{};
   std::memcpy(request.ifr_name, options.name.c_str(), options.name.size());
-  request.ifr_flags = static_cast<short>((options.kind == TunKind::tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI |
-                                         (options.offloads ? IFF_VNET_HDR : 0));
-  if (::ioctl(fd, TUNSETIFF, &request) < 0) throw_attach_error(errno, options.name);
+  request.ifr_flags =
+      static_cast<short>((options.kind == TunKind::tun ? IFF_TUN : IFF_TAP) | IFF_NO_PI |
+                         (options.offloads ? IFF_VNET_HDR : 0) | (options.queues > 1 ? IFF_MULTI_QUEUE : 0));
+  if (::ioctl(fd, TUNSETIFF, &request) < 0) throw_attach_error(errno, options);
   return request;
 }
 
@@ -105,6 +111,7 @@ TunDevice::TunDevice(const TunOptions& options)
       kind_(options.kind),
       name_(attach(fd_.get(), options).ifr_name),
       mac_(choose_mac(options, name_)),
+      queues_(options.queues),
       vnet_header_(options.offloads),
       log_(name_, options.log) {
   switch_offloads_on();
@@ -116,12 +123,23 @@ TunDevice::TunDevice(int adopted, const TunOptions& options)
                                                                                             : TunKind::tun),
       name_(interface_of(adopted).ifr_name),
       mac_(choose_mac(options, name_)),
+      queues_(1),
       vnet_header_((static_cast<unsigned short>(interface_of(adopted).ifr_flags) & IFF_VNET_HDR) != 0),
       log_(name_, options.log) {
+  if (options.queues != 1) throw DeviceError(0, "a descriptor is one queue", "name the TUN, or ask for one queue");
   refuse_what_is_not_built(options);
   make_nonblocking(adopted);
   fd_ = KernelDescriptor(adopted);
   switch_offloads_on();
+}
+
+std::vector<std::unique_ptr<TunDevice>> open_tun_queues(TunOptions options) {
+  std::vector<std::unique_ptr<TunDevice>> queues;
+  for (uint16_t i = 0; i < options.queues; ++i) {
+    queues.push_back(std::make_unique<TunDevice>(options));
+    options.name = queues.front()->name();
+  }
+  return queues;
 }
 
 size_t TunDevice::receive_batch(std::span<FrameRef> frames, Time) {
@@ -206,6 +224,7 @@ Capabilities TunDevice::capabilities() const {
   c.ethernet = kind_ == TunKind::tap;
   c.mac = mac_;
   c.offloads = offloads_;
+  c.queues = queues_;
   // A descriptor that came from another namespace names an interface that is not to be seen here: the usual MTU then.
   c.mtu = interface_mtu(name_).value_or(c.mtu);
   return c;

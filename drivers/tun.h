@@ -7,11 +7,15 @@
 //
 // With offloads each frame has a virtio-net header in front (vnet_header.h), and the kernel's TCP gives us segments of
 // up to 64 KiB, unsummed, as it would give them to a network card. A kernel that does not know them gets plain frames.
-// Several queues are refused with a reason until they are built.
+//
+// A TUN of several queues is so many devices under one name. The kernel gives each of its frames to one of them: to the
+// one on which it last saw us send for that flow, as long as it remembers, and to any other else.
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "drivers/descriptor.h"
 #include "drivers/descriptor_io.h"
@@ -28,14 +32,15 @@ struct TunOptions {
   std::string name{};     // of the kernel's interface; empty or "tun%d": the kernel chooses
   MacAddress mac{};       // TAP: link address of our host; zero: one is made from the name
   bool offloads = false;  // IFF_VNET_HDR and TUNSETOFFLOAD, if the kernel has them
-  uint16_t queues = 1;    // IFF_MULTI_QUEUE: not built yet
+  uint16_t queues = 1;    // of the interface (IFF_MULTI_QUEUE, TUN only); open_tun_queues() opens all of them
   std::string node = "/dev/net/tun";
   LogLine log{};  // gets one line for the first error of each kind; may be empty
 };
 
 class TunDevice final : public Device {
  public:
-  // Makes the interface, or attaches to a persistent one of that name. Throws DeviceError.
+  // Makes the interface, or attaches to a persistent one of that name; of several queues this is one. Throws
+  // DeviceError.
   explicit TunDevice(const TunOptions& options);
   // Takes over a descriptor that somebody else opened and attached (TUNSETIFF with IFF_NO_PI); its kind and name are
   // read from it. Throws DeviceError, and then leaves the descriptor open.
@@ -67,6 +72,7 @@ class TunDevice final : public Device {
   TunKind kind_;
   std::string name_;
   MacAddress mac_;
+  uint16_t queues_;
   bool vnet_header_;       // stands in front of each frame
   bool offloads_ = false;  // and may say that something is left undone
   bool cuts_ = false;      // the kernel broke its word: what we send is finished here (under the stack's lock)
@@ -75,5 +81,8 @@ class TunDevice final : public Device {
   std::atomic<bool> refusing_{false};
   GatherList gather_;
 };
+
+// As many devices as the options say queues. Throws DeviceError.
+std::vector<std::unique_ptr<TunDevice>> open_tun_queues(TunOptions options);
 
 }  // namespace limpid

@@ -52,17 +52,36 @@ IpAddress gateway_of(const std::string& text, const Network& network) {
 
 void print_line(std::string_view line) { fmt::print(stderr, "limpid: {}\n", line); }
 
+// What tells of packets tells of one stack's, in the order of its clock.
+void refuse_what_several_queues_have_not(const HostOptions& options) {
+  if (options.queues == 1) return;
+  const auto refuse = [](std::string_view what, std::string_view cure) {
+    throw std::runtime_error(fmt::format("--queues: several queues and {} are not built\n  {}", what, cure));
+  };
+  if (!options.packet.empty()) refuse("--packet", "take a TUN, or one queue");
+  if (!options.pcapng.empty()) refuse("--pcapng", "capture at the kernel's end with tcpdump, or take one queue");
+  if (!options.trace.empty() || !options.qlog.empty()) refuse("--trace or --qlog", "take one queue");
+}
+
 Cable open_cable(const HostOptions& options) {
+  refuse_what_several_queues_have_not(options);
   Cable cable;
   TunOptions tun;
   tun.name = options.tun;
   tun.log = print_line;
   tun.offloads = options.offloads;
+  tun.queues = options.queues;
   if (options.fd >= 0) {
     cable.device = std::make_unique<TunDevice>(options.fd, tun);
     cable.way = fmt::format("descriptor {}", options.fd);
   } else if (!options.tun.empty()) {
-    cable.device = std::make_unique<TunDevice>(tun);
+    for (auto& queue : open_tun_queues(tun)) {
+      if (cable.device) {
+        cable.more_queues.push_back(std::move(queue));
+      } else {
+        cable.device = std::move(queue);
+      }
+    }
     cable.way = fmt::format("TUN device {}", options.tun);
   } else if (!options.packet.empty()) {
     PacketOptions packet;
@@ -72,7 +91,7 @@ Cable open_cable(const HostOptions& options) {
     cable.device = std::make_unique<PacketDevice>(packet);
     cable.way = fmt::format("AF_PACKET on {}", options.packet);
   } else if (inside_private_network()) {
-    cable = make_cable(options.device, tun.offloads);
+    cable = make_cable(options.device, tun.offloads, options.queues);
   } else {
     throw std::runtime_error(
         "no network device: none was named, and this is not the private network of `limpid up`\n"
@@ -138,7 +157,7 @@ struct OpenHost::State {
   std::unique_ptr<Device> add_faults(std::unique_ptr<Device> device, const std::string& plan, uint64_t seed);
   std::unique_ptr<Device> add_capture(std::unique_ptr<Device> device, const std::string& path, Time now);
   void add_dialogue(const std::string& path, const std::string& our_address);
-  void serve_control(const std::string& path, Machine& machine);
+  void serve_control(const std::string& path, std::vector<Machine*> machines);
 };
 
 OpenHost::State::~State() {
@@ -188,9 +207,9 @@ void OpenHost::State::add_dialogue(const std::string& path, const std::string& o
 }
 
 // A stack that nobody can ask is still a stack: only a path that was asked for has to work.
-void OpenHost::State::serve_control(const std::string& path, Machine& machine) {
+void OpenHost::State::serve_control(const std::string& path, std::vector<Machine*> machines) {
   try {
-    control = std::make_unique<ControlServer>(machine, path.empty() ? default_control_path() : path);
+    control = std::make_unique<ControlServer>(std::move(machines), path.empty() ? default_control_path() : path);
   } catch (const std::system_error& error) {
     if (!path.empty()) throw;
     print_line(fmt::format("no control socket, limpid-ss will not see this stack: {}", error.what()));
@@ -207,27 +226,32 @@ void OpenHost::State::open(const HostOptions& options) {
   world = std::make_unique<RealWorld>();
   Config config;
   config.tcp.fast_open = options.tcp_fast_open;
-  RealMachine& machine = world->add_machine(config, seed);
-  Time now = Hold(machine).now();
-  auto device = add_faults(std::move(found.device), options.fault, seed);
-  device = add_capture(std::move(device), options.pcapng, now);
+  std::vector<std::unique_ptr<Device>> devices = std::move(found.more_queues);
+  devices.insert(devices.begin(), std::move(found.device));
+  const std::vector<RealMachine*> machines = options.queues == 1
+                                                 ? std::vector<RealMachine*>{&world->add_machine(config, seed)}
+                                                 : world->add_machines(config, seed, options.queues);
   add_dialogue(options.trace, network.address.to_string());
   if (!options.qlog.empty()) {
     qlog = std::make_unique<QlogWriter>(options.qlog, QlogOptions{.host = network.address.to_string()});
     events.add(*qlog);
   }
-  InterfaceId interface = machine.add_device(std::move(device));
-  machine.set_busy_poll(std::chrono::microseconds(options.busy_poll_us));
-  {
+  for (size_t i = 0; i < machines.size(); ++i) {
+    RealMachine& machine = *machines[i];
+    const Time now = Hold(machine).now();
+    auto device = add_faults(std::move(devices[i]), options.fault, seed + i);
+    device = add_capture(std::move(device), options.pcapng, now);
+    const InterfaceId interface = machine.add_device(std::move(device));
+    machine.set_busy_poll(std::chrono::microseconds(options.busy_poll_us));
     Hold hold(machine);
     hold.stack().add_address(interface, network.address, network.prefix);
     hold.stack().add_route(IpAddress::v4(0), 0, interface, gateway);
     if (!events.empty()) hold.stack().set_trace_sink(&events);
   }
-  machine.start();
-  host = std::make_unique<Host>(*world, machine);
+  for (RealMachine* machine : machines) machine->start();
+  host = std::make_unique<Host>(*world, std::vector<Machine*>(machines.begin(), machines.end()));
   Host::use(host.get());
-  serve_control(options.control, machine);
+  serve_control(options.control, {machines.begin(), machines.end()});
 
   calls = &lp_limpid_calls;
   way = found.way;
@@ -286,6 +310,8 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   group->add_option("--trace", options.trace, "print every packet and decision as a dialogue: a file, or - for stderr");
   group->add_option("--qlog", options.qlog, "write every event as qlog (JSON), for viewers and scripts, to this file");
   group->add_option("--control", options.control, "path of the socket that limpid-ss asks");
+  group->add_option("--queues", options.queues, "queues of the TUN, each with a stack and a thread of its own: 1 to 32")
+      ->check(CLI::Range(1, 32));
   group->add_flag("!--no-offloads", options.offloads,
                   "packets of the MTU and finished checksums only, over the device");
   group->add_option("--busy-poll", options.busy_poll_us,

@@ -210,21 +210,37 @@ bool is_taken(unsigned number) {
 
 Cable finish_cable(std::unique_ptr<Device> device, std::string way, const std::string& interface, unsigned subnet) {
   set_up_kernel_end(interface, subnet);
-  return {std::move(device), std::move(way), fmt::format("{}/{}", address_on(subnet, 2).to_string(), kPrefix),
-          address_on(subnet, 1).to_string(), interface};
+  return {.device = std::move(device),
+          .more_queues = {},
+          .way = std::move(way),
+          .address = fmt::format("{}/{}", address_on(subnet, 2).to_string(), kPrefix),
+          .gateway = address_on(subnet, 1).to_string(),
+          .kernel_interface = interface};
 }
 
-Cable make_tun(TunKind kind, bool offloads) {
+// The first queue carries the cable's name, the others go with it.
+std::unique_ptr<Device> take_queues(std::vector<std::unique_ptr<TunDevice>> queues,
+                                    std::vector<std::unique_ptr<Device>>& others) {
+  for (size_t i = 1; i < queues.size(); ++i) others.push_back(std::move(queues[i]));
+  return std::move(queues.front());
+}
+
+Cable make_tun(TunKind kind, bool offloads, uint16_t queues) {
   const char* sort = kind == TunKind::tun ? "TUN" : "TAP";
   for (unsigned number = 0; number < kCables; ++number) {
     if (is_taken(number)) continue;
     TunOptions options;
     options.kind = kind;
     options.offloads = offloads;
+    options.queues = queues;
     options.name = fmt::format("{}{}", kind == TunKind::tun ? "tun" : "tap", number);
     try {
-      auto device = std::make_unique<TunDevice>(options);
-      return finish_cable(std::move(device), fmt::format("{} device {}", sort, options.name), options.name, number);
+      std::vector<std::unique_ptr<Device>> others;
+      auto device = take_queues(open_tun_queues(options), others);
+      Cable cable =
+          finish_cable(std::move(device), fmt::format("{} device {}", sort, options.name), options.name, number);
+      cable.more_queues = std::move(others);
+      return cable;
     } catch (const DeviceError& error) {
       if (error.error() != EBUSY) throw;  // another program of this network took the name first
     }
@@ -322,13 +338,15 @@ std::string enter_private_network() {
 
 bool inside_private_network() { return getenv(kPrivateNetworkVariable) != nullptr; }
 
-Cable make_cable(const std::string& prefer, bool offloads) {
+Cable make_cable(const std::string& prefer, bool offloads, uint16_t queues) {
+  if (prefer == "veth" && queues > 1)
+    throw DeviceError(0, "several queues of a veth are not built", "take a TUN (--device tun)");
   if (prefer == "veth") return make_veth(offloads);
-  if (prefer == "tap") return make_tun(TunKind::tap, offloads);
+  if (prefer == "tap") return make_tun(TunKind::tap, offloads, queues);
   try {
-    return make_tun(TunKind::tun, offloads);
+    return make_tun(TunKind::tun, offloads, queues);
   } catch (const DeviceError& no_tun) {
-    if (prefer == "tun") throw;
+    if (prefer == "tun" || queues > 1) throw;
     try {
       Cable cable = make_veth(offloads);
       cable.way += fmt::format(" (no TUN: {})", no_tun.cause());

@@ -30,6 +30,7 @@ bool inside_private_network();
 
 struct Cable {
   std::unique_ptr<Device> device;
+  std::vector<std::unique_ptr<Device>> more_queues;  // of a TUN of several: the others
   std::string way;      // "TUN device tun0", or "veth pair and AF_PACKET (no /dev/net/tun: Permission denied)"
   std::string address;  // ours: "10.77.0.2/24"
   std::string gateway;  // the kernel's: "10.77.0.1"
@@ -38,9 +39,9 @@ struct Cable {
 };
 
 // A TUN device, or a veth pair when that cannot be had; its number N is the first free one. `prefer` is "tun", "tap",
-// "veth", or empty; `offloads`: as TunOptions has them. Call inside a private network only: this sets addresses. Throws
-// DeviceError.
-Cable make_cable(const std::string& prefer = {}, bool offloads = false);
+// "veth", or empty; `offloads`, `queues`: as TunOptions has them (several queues: a TUN, and nothing else). Call inside
+// a private network only: this sets addresses. Throws DeviceError.
+Cable make_cable(const std::string& prefer = {}, bool offloads = false, uint16_t queues = 1);
 
 // Starts a program in a process namespace of its own: when it ends, everything it left running ends too; when we end,
 // however that happens, it ends. Returns the process id to wait for.

@@ -64,7 +64,8 @@ std::string number(const Json& row, const char* key) {
 }
 
 void print_tcp(const Json& row, bool more, std::FILE* out) {
-  fmt::print(out, "tcp   {:<12} {:>7} {:>7}  {:<22} {:<22} {:>8} {:>8} {:>9}\n", row.value("state", "?"),
+  const std::string protocol = row.contains("stack") ? "tcp/" + number(row, "stack") : "tcp";
+  fmt::print(out, "{:<5} {:<12} {:>7} {:>7}  {:<22} {:<22} {:>8} {:>8} {:>9}\n", protocol, row.value("state", "?"),
              number(row, "recv_q"), number(row, "send_q"), row.value("local", "*"), row.value("remote", "*"),
              number(row, "cwnd"), number(row, "in_flight"), milliseconds(row, "srtt_us"));
   if (!more || !row.contains("mss")) return;

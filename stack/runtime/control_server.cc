@@ -10,10 +10,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -69,8 +71,9 @@ void add_limits(JsonObject& o, const LimitTimes& t, Time now) {
   o.add_text("slow_receiving", receiving_in_words(t, now));
 }
 
-std::string describe_tcp(const TcpStatus& s, Time now) {
+std::string describe_tcp(const TcpStatus& s, std::optional<size_t> stack, Time now) {
   JsonObject o;
+  if (stack) o.add("stack", *stack);
   o.add("connection", s.connection);
   o.add_text("state", name(s.state));
   o.add_text("local", endpoint_text(s.local));
@@ -187,24 +190,41 @@ void send_all(int fd, std::string_view text) {
 
 }  // namespace
 
-std::string describe(Machine& machine) {
+namespace {
+
+// What one stack tells.
+struct Snapshot {
+  Time now{};
   std::vector<TcpStatus> tcp;
   std::vector<UdpStatus> udp;
   Counters counters;
-  Time now{};
-  {
-    Hold hold(machine);
-    now = hold.now();
-    tcp = hold.stack().tcp_list();
-    udp = hold.stack().udp_list();
-    counters = hold.stack().counters();
-  }
+};
+
+Snapshot look_at(Machine& machine) {
+  Hold hold(machine);
+  return {.now = hold.now(),
+          .tcp = hold.stack().tcp_list(),
+          .udp = hold.stack().udp_list(),
+          .counters = hold.stack().counters()};
+}
+
+}  // namespace
+
+std::string describe(std::span<Machine* const> machines) {
   std::vector<std::string> tcp_text;
   std::vector<std::string> udp_text;
-  for (const TcpStatus& s : tcp) tcp_text.push_back(describe_tcp(s, now));
-  for (const UdpStatus& s : udp) udp_text.push_back(describe_udp(s));
+  std::array<uint64_t, kCounterCount> counters{};
+  Time now{};
+  for (size_t stack = 0; stack < machines.size(); ++stack) {
+    const Snapshot found = look_at(*machines[stack]);
+    if (stack == 0) now = found.now;
+    const auto number = machines.size() > 1 ? std::optional(stack) : std::nullopt;
+    for (const TcpStatus& s : found.tcp) tcp_text.push_back(describe_tcp(s, number, found.now));
+    for (const UdpStatus& s : found.udp) udp_text.push_back(describe_udp(s));
+    for (size_t i = 0; i < kCounterCount; ++i) counters[i] += found.counters[static_cast<Counter>(i)];
+  }
   JsonObject counter_text;
-  for (size_t i = 0; i < kCounterCount; ++i) counter_text.add(kCounterInfo[i].name, counters[static_cast<Counter>(i)]);
+  for (size_t i = 0; i < kCounterCount; ++i) counter_text.add(kCounterInfo[i].name, counters[i]);
   JsonObject all;
   all.add("limpid", 1);
   all.add("pid", static_cast<uint64_t>(getpid()));
@@ -215,7 +235,8 @@ std::string describe(Machine& machine) {
   return all.finish() + "\n";
 }
 
-ControlServer::ControlServer(Machine& machine, std::string path) : machine_(machine), path_(std::move(path)) {
+ControlServer::ControlServer(std::vector<Machine*> machines, std::string path)
+    : machines_(std::move(machines)), path_(std::move(path)) {
   sweep(control_folder());
   listener_ = listen_at(path_);
   quit_ = eventfd(0, EFD_CLOEXEC);
@@ -237,7 +258,7 @@ void ControlServer::serve() {
     if (waiting[1].revents != 0) return;
     const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) continue;
-    send_all(client, describe(machine_));
+    send_all(client, describe(machines_));
     close(client);
   }
 }

@@ -5,21 +5,24 @@
 //    "counters": {"tcp_retransmits": …}}        durations are microseconds (_us); what is not known is absent
 #pragma once
 
+#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "stack/runtime/world.h"
 
 namespace limpid {
 
-// The report on one stack, under its lock for no longer than the snapshot takes.
-std::string describe(Machine& machine);
+// The report on one host's stacks, under the lock of each for no longer than the snapshot takes. Counters are those of
+// all together; with several a TCP socket says whose it is ("stack": 0, 1, ...), and a listener is in each.
+std::string describe(std::span<Machine* const> machines);
 
 // One thread, which serves one client after the other, each for at most a second.
 class ControlServer {
  public:
   // Makes the socket; an old one of that name that nobody serves any more is replaced. Throws std::system_error.
-  ControlServer(Machine& machine, std::string path);
+  ControlServer(std::vector<Machine*> machines, std::string path);
   ~ControlServer();  // removes the socket
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
@@ -29,7 +32,7 @@ class ControlServer {
  private:
   void serve();
 
-  Machine& machine_;
+  std::vector<Machine*> machines_;
   std::string path_;
   int listener_ = -1;
   int quit_ = -1;  // an eventfd

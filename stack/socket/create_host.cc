@@ -109,7 +109,8 @@ lp_host* create(const lp_host_config& config) {
   if (std::unique_ptr<Device> device = open_device(config)) add_to_network(machine, std::move(device), config);
   machine.start();
   owned->host = std::make_unique<Host>(owned->world, machine);
-  if (config.control != nullptr) owned->control = std::make_unique<ControlServer>(machine, config.control);
+  if (config.control != nullptr)
+    owned->control = std::make_unique<ControlServer>(std::vector<Machine*>{&machine}, config.control);
   lp_host* host = owned->host.get();
   std::lock_guard guard(owned_mutex);
   owned_hosts.emplace(host, std::move(owned));

@@ -138,7 +138,8 @@ class InteropTest(unittest.TestCase):
 
 def device_options():
     device = os.environ.get("LIMPID_INTEROP_DEVICE", "")
-    return ["--device", device] if device else []
+    queues = os.environ.get("LIMPID_INTEROP_QUEUES", "")
+    return (["--device", device] if device else []) + (["--queues", queues] if queues else [])
 
 
 def main(apps, fault=None, host=()):

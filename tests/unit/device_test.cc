@@ -265,7 +265,7 @@ TEST(Tun, RefusesWithCauseAndCure) {
     return -1;
   };
   EXPECT_EQ(refusal({.node = "/nonexistent/tun"}), ENOENT);
-  EXPECT_EQ(refusal({.queues = 4}), 0);
+  EXPECT_EQ(refusal({.kind = TunKind::tap, .queues = 4}), 0);
   EXPECT_EQ(refusal({.name = "a-name-that-is-too-long"}), ENAMETOOLONG);
   const int file = ::open("/dev/null", O_RDWR);
   EXPECT_THROW(TunDevice(file, {}), DeviceError) << "no TUN behind the descriptor";
