@@ -285,8 +285,8 @@ SocketRef remake(OpenSocket& old, uint16_t home) {
   made->bound_to = old.bound_to;
   made->was_connected = old.was_connected;
   made->told_error = old.told_error;
-  made->tcp = old.tcp;
-  made->udp = old.udp;
+  made->tcp_wishes = std::move(old.tcp_wishes);
+  made->udp_options = std::move(old.udp_options);
   made->reuse = old.reuse;
   made->fast_open_connect = old.fast_open_connect;
   made->fast_open_keys = std::move(old.fast_open_keys);

@@ -84,13 +84,13 @@ void Tcp::receive_row(Delivery& d, Time now) {
   const std::span<Slice> more = std::exchange(d.more, {});
   auto first = parse_tcp_unverified(d.payload.bytes());  // who merged them has looked at both
   TcpHeader& h = first->header;
-  const DemuxEntry* found = demux_.find({{d.destination, h.destination_port}, {d.source, h.source_port}});
-  if (found != nullptr && found->kind == DemuxKind::connection) {
+  const DemuxOwner found = demux_.find({{d.destination, h.destination_port}, {d.source, h.source_port}});
+  if (found && found.kind == DemuxKind::connection) {
     env_.counters.add(Counter::tcp_in);
     h.flags |= d.last_flags;
     d.payload.drop_front(first->header_size);
     for (Slice& segment : more) segment.drop_front(first->header_size);
-    return deliver_to_connection(found->index, h, d, {std::move(d.payload), more}, now);
+    return deliver_to_connection(found.index, h, d, {std::move(d.payload), more}, now);
   }
   d.offload.segment_text = 0;
   Delivery one = d;
