@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "stack/base/trace_text.h"
+#include "stack/wire/ethernet.h"
 
 namespace limpid {
 namespace {
@@ -56,7 +57,10 @@ Role role_of(EventKind kind) {
 }  // namespace
 
 PcapngDevice::PcapngDevice(Device& inner, PcapngWriter& writer, const PcapngCapture& capture)
-    : inner_(inner), writer_(writer), capture_(capture) {
+    : inner_(inner),
+      writer_(writer),
+      capture_(capture),
+      link_header_(inner.capabilities().ethernet ? EthernetHeader::kSize : 0) {
   const Capabilities c = inner.capabilities();
   const std::lock_guard lock(writer_.mutex());
   writer_.add_holder(this);
@@ -136,12 +140,34 @@ void PcapngDevice::event(const Event& e) {
   if (role == Role::milestone) taken_->journal.push_back(e);
 }
 
+namespace {
+
+// Whether two TCP segments are of one flow, and the second begins where the first ends. They may be cut behind their
+// headers.
+bool goes_on(ByteSpan a, ByteSpan b, size_t link_header) {
+  constexpr size_t kIp = 20, kTcp = 20;
+  if (std::min(a.size(), b.size()) < link_header + kIp + kTcp) return false;
+  a = a.subspan(link_header);
+  b = b.subspan(link_header);
+  if (load8(a, 0) != 0x45 || load8(b, 0) != 0x45 || load8(a, 9) != 6 || load8(b, 9) != 6) return false;
+  if (!std::ranges::equal(a.subspan(12, 12), b.subspan(12, 12))) return false;  // addresses, ports
+  const uint32_t text = load16(a, 2) - kIp - size_t{load8(a, kIp + 12)} / 16 * 4;
+  return text > 0 && load32(b, kIp + 4) == load32(a, kIp + 4) + text;
+}
+
+}  // namespace
+
 bool PcapngDevice::belongs_to_us(const Event& frame_in) const {
   const auto interface = static_cast<int>(frame_in.words[0]);
   return capture_.interface < 0 ? interface != 0 : interface == capture_.interface;
 }
 
 void PcapngDevice::frame_taken(const Event& frame_in) {
+  // What is read as one with the next packet (net/merge.h) is told of there.
+  const auto next = std::ranges::find(arrived_, frame_in.words[1], &Arrived::length);
+  if (taken_ && taken_->comment.empty() && next != arrived_.end() &&
+      goes_on(taken_->frame.bytes, next->bytes, link_header_))
+    taken_->comment = "read as one with the next packet";
   write_taken();
   if (!belongs_to_us(frame_in)) return;
   // First in, first out; a frame of another length was never taken, for want of memory or at the end of the session.

@@ -69,7 +69,8 @@ class PcapngDevice final : public Device, public TraceSink, private PcapngHolder
   Device& inner_;
   PcapngWriter& writer_;
   PcapngCapture capture_;
-  uint32_t interface_;
+  size_t link_header_;  // bytes
+  uint32_t interface_ = 0;
 
   std::deque<Arrived> arrived_;
   std::optional<Taken> taken_;

@@ -61,10 +61,14 @@ class Conversation {
     return tracer.emit(kind, rule, 1, now, words);
   }
   void comes_in(const Bytes& frame) {
+    arrives(frame);
+    taken(static_cast<uint32_t>(frame.size()));
+  }
+  void arrives(const Bytes& frame) {
     inner.inbound.push_back(frame);
     receive_all(device, now);
-    tracer.begin_input(emit(EventKind::link_frame_in, Rule::link_input, {1, static_cast<uint32_t>(frame.size()), 0}));
   }
+  void taken(uint32_t length) { tracer.begin_input(emit(EventKind::link_frame_in, Rule::link_input, {1, length, 0})); }
   Transmit goes_out(const Bytes& frame, EventNumber why) { return test::send(device, frame, now, why); }
 
   PcapngWriter writer;
@@ -115,6 +119,23 @@ TEST_F(Pcapng, TsharkShowsTheReasonOfEachPacket) {
       << "the refused frame was never sent, so it is not there";
   EXPECT_EQ(tshark("-Y tcp -T fields -e frame.cap_len -e frame.len"), "40\t40\n40\t40\n128\t1040\n128\t1040\n");
   EXPECT_EQ(tshark("-Y 'frame.packet_id == 2' -T fields -e tcp.flags.syn"), "1\n");
+}
+
+TEST_F(Pcapng, OfPacketsThatAreReadAsOneTheLastCarriesWhatWasDecided) {
+  {
+    Conversation c(path);
+    for (uint32_t i = 0; i < 3; ++i) c.arrives(segment(80, 40000, 500 + 1000 * i, 100, 0x10, 1000));
+    c.arrives(segment(80, 40000, 9500, 100, 0x10, 1000));
+    for (int i = 0; i < 3; ++i) c.taken(1040);
+    c.emit(EventKind::tcp_packet_received, Rule::tcp_arrived, {1, 1, 3000, 0x10, 65535, 4, 0, 80, 40000});
+    c.taken(1040);  // of this one nothing is told
+    c.taken(1040);
+  }
+  std::ifstream file(path, std::ios::binary);
+  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  size_t found = 0;
+  for (size_t at = 0; (at = all.find("read as one with the next packet", at)) != std::string::npos; ++at) ++found;
+  EXPECT_EQ(found, 2U) << "the first two; the third has the reason, and the fourth goes on from nothing";
 }
 
 TEST_F(Pcapng, EventsBetweenThePacketsAreJournalEntries) {
