@@ -136,8 +136,16 @@ class Bench {
 
   void tell_times() {
     if (rows_.size() < 2) return;
-    fmt::print("opening: the first thousand {:.1f} us each, the last {:.1f}, the slowest {:.1f}\n", us(rows_.front()),
-               us(rows_.back()), us(*std::max_element(rows_.begin(), rows_.end())));
+    fmt::print("opening: the first thousand {:.1f} us each, the last {:.1f}; medians of the tenths:", us(rows_.front()),
+               us(rows_.back()));
+    for (size_t tenth = 0; tenth < 10; ++tenth) {
+      std::vector<double> part(rows_.begin() + static_cast<ptrdiff_t>(rows_.size() * tenth / 10),
+                               rows_.begin() + static_cast<ptrdiff_t>(rows_.size() * (tenth + 1) / 10));
+      if (part.empty()) continue;
+      std::ranges::nth_element(part, part.begin() + static_cast<ptrdiff_t>(part.size() / 2));
+      fmt::print(" {:.1f}", us(part[part.size() / 2]));
+    }
+    fmt::print("\n");
     const double began = seconds();
     for (const auto& pair : kept_) speak(pair);
     const double first = seconds();
