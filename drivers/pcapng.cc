@@ -151,8 +151,10 @@ bool goes_on(ByteSpan a, ByteSpan b, size_t link_header) {
   b = b.subspan(link_header);
   if (load8(a, 0) != 0x45 || load8(b, 0) != 0x45 || load8(a, 9) != 6 || load8(b, 9) != 6) return false;
   if (!std::ranges::equal(a.subspan(12, 12), b.subspan(12, 12))) return false;  // addresses, ports
-  const uint32_t text = load16(a, 2) - kIp - size_t{load8(a, kIp + 12)} / 16 * 4;
-  return text > 0 && load32(b, kIp + 4) == load32(a, kIp + 4) + text;
+  const size_t headers = kIp + size_t{load8(a, kIp + 12)} / 16 * 4;
+  const size_t length = load16(a, 2);
+  if (length <= headers) return false;
+  return load32(b, kIp + 4) == load32(a, kIp + 4) + static_cast<uint32_t>(length - headers);
 }
 
 }  // namespace
