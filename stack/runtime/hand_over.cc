@@ -33,7 +33,7 @@ void RealMachine::hand_over() {
 // Frames that another machine has read. Copied, since a frame's count moves only under the lock of its own stack. When
 // the pool is exhausted they are lost, as a device drops what nobody fetches.
 void RealMachine::take_over(std::span<const DevicePorts::Stray> strays) {
-  now_ = lock();
+  lock();
   for (const DevicePorts::Stray& stray : strays) {
     FrameRef copy = stack_.frames().copy(stray.frame->bytes());
     if (!copy) continue;
@@ -41,7 +41,7 @@ void RealMachine::take_over(std::span<const DevicePorts::Stray> strays) {
     stack_.receive(stray.interface, std::move(copy), now_);
   }
   stack_.flush(now_);
-  unlock();
+  leave_lock();  // no glance at these devices: the thread that is here has its own to read
 }
 
 }  // namespace limpid
