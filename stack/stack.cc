@@ -82,7 +82,7 @@ void Stack::receive(InterfaceId interface, FrameRef frame, Time now) {
 // What IP has left over goes to its transport; raw sockets get their copy first, as on Linux.
 void Stack::Parts::deliver(Delivery& d, Time now) {
   if (d.kind == Delivery::Kind::none) return;
-  const bool heard_raw = raw.receive(d, now);
+  const bool heard_raw = raw.concerns(d) && raw.receive(d, now);
   if (d.kind == Delivery::Kind::icmp_error) {
     switch (d.protocol) {
       case IpProtocol::tcp:

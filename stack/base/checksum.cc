@@ -26,14 +26,6 @@ uint64_t sum_words(const std::byte*& p, size_t& n) {
   return plus(plus(a, b), plus(c, d));
 }
 
-uint16_t fold(uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
-}
-
 uint16_t from_native(uint16_t word) { return std::endian::native == std::endian::little ? std::byteswap(word) : word; }
 
 }  // namespace
@@ -55,7 +47,5 @@ void Checksum::add(ByteSpan piece) {
     odd_ = true;
   }
 }
-
-uint16_t Checksum::finish() const { return static_cast<uint16_t>(~fold(sum_)); }
 
 }  // namespace limpid

@@ -42,7 +42,7 @@ class Ring {
   }
 
  private:
-  void grow() {
+  [[gnu::noinline]] void grow() {  // so that the usual push is a short one
     // A power of two; the first steps are large, for a ring that has just been empty often fills again.
     const size_t capacity = capacity_ == 0 ? 4 : capacity_ < 64 ? 4 * capacity_ : 2 * capacity_;
     auto slots = std::make_unique<T[]>(capacity);

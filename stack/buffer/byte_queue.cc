@@ -71,7 +71,12 @@ size_t ByteQueue::chunk_of(uint64_t position) const {
 ByteQueue::Gathered ByteQueue::gather(uint64_t from, size_t length, std::span<ByteSpan> pieces) const {
   Gathered done;
   if (length == 0) return done;
-  for (size_t i = chunk_of(from); done.covered < length && done.pieces < pieces.size(); ++i) {
+  const size_t first = chunk_of(from);
+  if (const Chunk& chunk = chunks_[first]; from + length <= chunk.first + chunk.used) {  // nearly always
+    pieces[0] = ByteSpan(chunk.bytes.get() + (from - chunk.first), length);
+    return {.pieces = 1, .covered = length};
+  }
+  for (size_t i = first; done.covered < length && done.pieces < pieces.size(); ++i) {
     const Chunk& chunk = chunks_[i];
     const size_t offset = static_cast<size_t>(from + done.covered - chunk.first);
     const size_t n = std::min(length - done.covered, chunk.used - offset);

@@ -69,7 +69,7 @@ uint64_t ReassemblyQueue::next_range_after(uint64_t position) const {
   return after == ranges_.end() ? UINT64_MAX : after->first;
 }
 
-void ReassemblyQueue::append_in_order(Slice text) {
+void ReassemblyQueue::append_in_order(Slice&& text) {
   next_ += text.length;
   if (!pins_too_much(text)) return keep({.text = std::move(text), .copied = false});
   while (!text.empty()) {

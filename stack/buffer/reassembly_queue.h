@@ -85,16 +85,16 @@ class ReassemblyQueue {
   static bool continues(const Piece& before, const Piece& piece);
   uint64_t known_until(uint64_t position) const;
   uint64_t next_range_after(uint64_t position) const;
-  void append_in_order(Slice text);
-  void keep(Piece&& piece);
+  inline void append_in_order(Slice&& text);
+  inline void keep(Piece&& piece);
   void hold(uint64_t position, Slice text);
   void add_range(uint64_t begin, uint64_t end);
   bool absorb_held();
 
-  bool pins_too_much(const Slice& text) const;
+  inline bool pins_too_much(const Slice& text) const;
   Piece settle(Slice& text, bool copy);  // takes from the front of `text` what is to be kept as one piece
   bool room_for_copies(FramePool& pool);
-  void charge_for(const Piece& piece);
+  inline void charge_for(const Piece& piece);
   void release(Piece& piece);
   void release_copies();
   size_t consume(size_t bytes);

@@ -24,6 +24,7 @@ class SliceChain {
   uint32_t length = 0;
 
   bool empty() const { return length == 0; }
+  bool single() const { return more_.empty() && length > 0; }
   // The first of them that is not empty, off the front; the chain was not empty.
   Slice pop() {
     while (first_.empty()) step();

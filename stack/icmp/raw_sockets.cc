@@ -131,7 +131,6 @@ Result<DatagramReceived> RawSockets::receive(SocketId id, MutableByteSpan into, 
 }
 
 bool RawSockets::receive(const Delivery& delivery, Time now) {
-  if (sockets_.capacity() == 0 && delivery.protocol != IpProtocol::icmp) return false;  // nobody ever asked for any
   // An ICMP error describes the packet that it quotes; what the sockets get is the one that brought it.
   const bool error = delivery.kind == Delivery::Kind::icmp_error;
   const IpProtocol protocol = error ? IpProtocol::icmp : delivery.protocol;

@@ -48,6 +48,8 @@ class RawSockets {
   // Gives a copy to every socket that matches (of an ICMP error: to the raw ICMP sockets, the packet that brought it).
   // True when one did; when none did and no transport takes it either, the caller answers "protocol unreachable".
   bool receive(const Delivery& delivery, Time now);
+  // Whether there is anybody to ask. (That nobody waits for an ICMP message is counted there.)
+  bool concerns(const Delivery& d) const { return sockets_.capacity() > 0 || d.protocol == IpProtocol::icmp; }
   // An ICMP error quotes a packet that a raw socket may have sent.
   bool icmp_error(const Delivery& error);
   void link_writable();

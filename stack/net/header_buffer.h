@@ -20,6 +20,10 @@ class HeaderBuffer {
     return MutableByteSpan(bytes_).subspan(begin_, n);
   }
   void drop_front(size_t n) { begin_ += n; }
+  void clear() { begin_ = kCapacity; }
+  // What was put in first, or last.
+  MutableByteSpan innermost(size_t n) { return MutableByteSpan(bytes_).last(n); }
+  MutableByteSpan outermost(size_t n) { return MutableByteSpan(bytes_).subspan(begin_, n); }
   ByteSpan bytes() const { return ByteSpan(bytes_).subspan(begin_); }
   size_t size() const { return kCapacity - begin_; }
 

@@ -30,9 +30,10 @@ enum class LinkKind : uint8_t { loopback, ip /* TUN: no link header */, ethernet
 struct InterfaceConfig {
   std::string name;
   LinkKind kind = LinkKind::ip;
-  uint32_t mtu = 1500;    // largest IP datagram, bytes
-  MacAddress mac;         // Ethernet only
-  bool offloads = false;  // the device takes open checksums and super-segments (frame_offload.h)
+  uint32_t mtu = 1500;          // largest IP datagram, bytes
+  MacAddress mac;               // Ethernet only
+  bool offloads = false;        // the device takes open checksums and super-segments (frame_offload.h)
+  bool open_checksums = false;  // or only the former
 };
 
 // Where a packet to some destination goes.
@@ -42,9 +43,10 @@ struct Path {
   IpAddress next_hop;  // the destination itself, or a gateway
   uint32_t mtu = 0;    // largest IP datagram, bytes
   bool broadcast = false;
-  bool echo = false;          // multicast: members on this host hear it too (IP_MULTICAST_LOOP)
-  bool offloads = false;      // checksums and segmentation may be left to the device there
-  bool in_one_piece = false;  // super-segments are taken: by the device, or by IP, which cuts them for it
+  bool echo = false;            // multicast: members on this host hear it too (IP_MULTICAST_LOOP)
+  bool offloads = false;        // checksums and segmentation may be left to the device there
+  bool open_checksums = false;  // checksums may
+  bool in_one_piece = false;    // super-segments are taken: by the device, or by IP, which cuts them for it
 };
 
 // What the transport wants of the IP header.

@@ -12,7 +12,7 @@ namespace {
 uint32_t word(size_t n) { return static_cast<uint32_t>(n); }
 uint32_t word(Counter c) { return static_cast<uint32_t>(c); }
 
-Delivery datagram(const Interface& in, const ParsedIpv4& parsed, Slice packet, bool broadcast) {
+inline Delivery datagram(const Interface& in, const ParsedIpv4& parsed, Slice&& packet, bool broadcast) {
   Delivery d;
   d.kind = Delivery::Kind::datagram;
   d.interface = in.id;
@@ -61,7 +61,7 @@ void Ip::State::note_frame_in(InterfaceId in, uint32_t size, uint32_t hash, Time
   tracer.begin_input(number);
 }
 
-Delivery Ip::State::frame_input(Interface& in, FrameRef frame, Time now) {
+Delivery Ip::State::frame_input(Interface& in, FrameRef&& frame, Time now) {
   const ByteSpan bytes = frame->bytes();
   note_frame_in(in.id, word(bytes.size()), tracer.on() ? frame_hash(bytes, {}) : 0, now);
   if (in.config.kind == LinkKind::ethernet) return ethernet_input(in, Slice::whole(std::move(frame)), now);
@@ -89,30 +89,34 @@ Delivery Ip::State::ethernet_input(Interface& in, Slice frame, Time now) {
   }
 }
 
-Delivery Ip::State::ip_input(Interface& in, Slice packet, bool link_broadcast, Time now) {
+Delivery Ip::State::ip_input(Interface& in, Slice&& packet, bool link_broadcast, Time now) {
   counters.add(Counter::ip4_in);
+  if (in.id == row.interface && parse_next_ipv4(packet.bytes(), row.header, row.parsed))
+    return deliver(in, row.parsed, std::move(packet), link_broadcast, now);
+
   const auto parsed = parse_ipv4(packet.bytes());
   if (!parsed) return drop_packet({}, parsed.error(), Rule::ip_validate, now);
   const Ipv4Header& ip = parsed->header;
-  packet.length = parsed->header_size + parsed->payload_size;  // what lies beyond is padding of the link
-
-  const Way way{.interface = in.id, .source = ip.source, .destination = ip.destination};
-  bool broadcast = false;
-  if (way != latest_way) {
-    if (const auto fault = source_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
-    if (const auto fault = destination_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
-    broadcast = is_broadcast(ip.destination) || ip.destination.is_multicast();
-    if (!broadcast) latest_way = way;
-  }
+  if (const auto fault = source_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
+  if (const auto fault = destination_fault(in, ip)) return drop_packet(ip, *fault, Rule::ip_validate, now);
   if (parsed->source_route) return drop_packet(ip, Counter::ip4_drop_source_route, Rule::ip_source_route, now);
   if (ip.is_fragment()) return drop_packet(ip, Counter::ip4_drop_fragment, Rule::ip_fragment, now);
+  const bool broadcast = is_broadcast(ip.destination) || ip.destination.is_multicast();
+  if (!broadcast && parsed->header_size == Ipv4Header::kMinSize) {
+    row = {.interface = in.id, .header = {}, .parsed = *parsed};
+    std::ranges::copy(packet.bytes().first(row.header.size()), row.header.begin());
+  }
+  return deliver(in, *parsed, std::move(packet), broadcast || link_broadcast, now);
+}
 
-  if (!offload_agrees(packet, *parsed)) return drop_packet(ip, Counter::ip4_drop_bad_offload, Rule::ip_validate, now);
-
-  Delivery delivery = datagram(in, *parsed, std::move(packet), broadcast || link_broadcast);
+Delivery Ip::State::deliver(const Interface& in, const ParsedIpv4& parsed, Slice&& packet, bool broadcast, Time now) {
+  packet.length = parsed.header_size + parsed.payload_size;  // what lies beyond is padding of the link
+  if (!offload_agrees(packet, parsed))
+    return drop_packet(parsed.header, Counter::ip4_drop_bad_offload, Rule::ip_validate, now);
   counters.add(Counter::ip4_delivered);
-  if (delivery.protocol == IpProtocol::icmp) return icmp_input(delivery, now);
-  return delivery;
+  if (parsed.header.protocol == IpProtocol::icmp)
+    return icmp_input(datagram(in, parsed, std::move(packet), broadcast), now);
+  return datagram(in, parsed, std::move(packet), broadcast);
 }
 
 // RFC 1122 §3.2.1.3: who cannot have sent it. 0.0.0.0 may ask for its address by broadcast (DHCP), and only so.

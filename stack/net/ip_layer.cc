@@ -36,7 +36,7 @@ InterfaceId Ip::add_interface(const InterfaceConfig& config, LinkPort& port) {
 
 void Ip::add_address(InterfaceId interface, const IpAddress& address, int prefix) {
   state_->interfaces[interface].addresses.emplace_back(address, prefix);
-  state_->latest_way = {};
+  state_->row = {};
   add_route(address, prefix, interface, {});  // RFC 1122 §3.3.1.1: the mask says who is on the link
 }
 
@@ -132,6 +132,7 @@ Result<Path> Ip::State::routed_path(const IpAddress& destination, const IpAddres
               .mtu = out.config.mtu,
               .broadcast = false,
               .offloads = out.config.offloads,
+              .open_checksums = out.config.offloads || out.config.open_checksums,
               .in_one_piece = out.config.offloads || config.cut_bursts};
 }
 
@@ -184,6 +185,11 @@ SendOutcome Ip::send(const IpSend& what, const Path& path, HeaderBuffer& head, s
 }
 
 uint32_t Ip::packets_taken() const { return state_->packets_taken; }
+
+SendOutcome Ip::send_next(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                          Time now) {
+  return state_->send_next(what, path, head, body, now);
+}
 
 SendOutcome Ip::send_raw(ByteSpan packet, Time now) { return state_->send_raw(packet, now); }
 

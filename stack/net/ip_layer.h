@@ -64,6 +64,10 @@ class Ip {
   SendOutcome send(const IpSend& what, HeaderBuffer& head, std::span<const ByteSpan> body, Time now);
   // The same over a path that the caller looked up before (a connection keeps its own).
   SendOutcome send(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body, Time now);
+  // The next datagram of a row: like the last one, which was sent, over the same path and in the same buffer, whose
+  // headers are used again. Only the length may be another, and what `head` holds of the transport header.
+  SendOutcome send_next(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                        Time now);
   // A whole IPv4 packet from a raw socket with IP_HDRINCL.
   SendOutcome send_raw(ByteSpan packet, Time now);
 

@@ -52,8 +52,26 @@ SendOutcome Ip::State::send(const IpSend& what, const Path& path, HeaderBuffer& 
     if (path.echo && interfaces[path.interface].has_members(path.next_hop)) loop_back(head, body, what.event, now);
     return SendOutcome::sent;
   }
+  return send_on(what, path, head, body, now);
+}
+
+SendOutcome Ip::State::send_next(const IpSend& what, const Path& path, HeaderBuffer& head,
+                                 std::span<const ByteSpan> body, Time now) {
+  const size_t length = head.size() + total(body);
+  if (length > path.mtu) {  // a super-segment, or too big: looked at in full
+    head.drop_front(Ipv4Header::kMinSize);
+    return send(what, path, head, body, now);
+  }
+  Ipv4Header::renew(head.outermost(Ipv4Header::kMinSize), static_cast<uint16_t>(length), next_identification(what, 1));
+  return send_on(what, path, head, body, now);
+}
+
+// The IP header is in its place.
+SendOutcome Ip::State::send_on(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                               Time now) {
   FrameOffload offload = what.offload;
-  if (offload.checksum_open) offload.checksum_begin = static_cast<uint16_t>(offload.checksum_begin + ip.size());
+  if (offload.checksum_open)
+    offload.checksum_begin = static_cast<uint16_t>(offload.checksum_begin + Ipv4Header::kMinSize);
   const SendOutcome outcome = transmit_ip(path, head, body, what.event, offload, now);
   const bool cut = offload.segment_text > 0 && !interfaces[path.interface].config.offloads;
   if (cut) {

@@ -48,14 +48,13 @@ struct Ip::State {
   std::deque<WaitingPacket> loopback;
   uint32_t packets_taken = 0;  // of the last super-segment that was cut here
 
-  // Between whom the last packet went that passed the checks of its addresses and was no broadcast. Packets come in
-  // rows, and what was right of one is right of the next, as long as our addresses stay what they are.
-  struct Way {
+  // The last packet that passed all checks and was no broadcast. Packets come in rows, and what was right of one is
+  // right of the next, as long as our addresses stay what they are.
+  struct Row {
     InterfaceId interface = 0;
-    IpAddress source;
-    IpAddress destination;
-    friend bool operator==(const Way&, const Way&) = default;
-  } latest_way;
+    std::array<std::byte, Ipv4Header::kMinSize> header{};  // as it stood; zeros: there was none
+    ParsedIpv4 parsed;
+  } row;
 
   // --- what is ours: asked several times for each packet ---
   bool owns_unicast(const IpAddress& address) const {
@@ -80,9 +79,10 @@ struct Ip::State {
 
   // --- ip_input.cc ---
   void note_frame_in(InterfaceId in, uint32_t size, uint32_t hash, Time now);
-  Delivery frame_input(Interface& in, FrameRef frame, Time now);
+  Delivery frame_input(Interface& in, FrameRef&& frame, Time now);
   Delivery ethernet_input(Interface& in, Slice frame, Time now);
-  Delivery ip_input(Interface& in, Slice packet, bool link_broadcast, Time now);
+  inline Delivery ip_input(Interface& in, Slice&& packet, bool link_broadcast, Time now);
+  inline Delivery deliver(const Interface& in, const ParsedIpv4& parsed, Slice&& packet, bool broadcast, Time now);
   std::optional<Counter> source_fault(const Interface& in, const Ipv4Header& ip) const;
   std::optional<Counter> destination_fault(const Interface& in, const Ipv4Header& ip) const;
   Delivery drop_frame(const Interface& in, size_t length, Counter reason, Time now);
@@ -99,17 +99,21 @@ struct Ip::State {
 
   // --- ip_output.cc ---
   SendOutcome send(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body, Time now);
+  SendOutcome send_next(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                        Time now);
+  inline SendOutcome send_on(const IpSend& what, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                             Time now);
   SendOutcome send_raw(ByteSpan packet, Time now);
   SendOutcome refuse_to_send(const Ipv4Header& ip, Counter reason, SendOutcome outcome, Time now);
-  SendOutcome transmit_ip(const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body, EventNumber event,
-                          const FrameOffload& offload, Time now);
+  inline SendOutcome transmit_ip(const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
+                                 EventNumber event, const FrameOffload& offload, Time now);
   SendOutcome transmit_ethernet(Interface& out, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
                                 EventNumber event, const FrameOffload& offload, Time now);
   SendOutcome transmit_cut(Interface& out, const Path& path, HeaderBuffer& head, std::span<const ByteSpan> body,
                            EventNumber event, const FrameOffload& offload, Time now);
   Transmit ethernet_out(Interface& out, const MacAddress& to, uint16_t type, HeaderBuffer& head,
                         std::span<const ByteSpan> body, EventNumber event, const FrameOffload& offload, Time now);
-  Transmit frame_out(Interface& out, const TxFrame& frame, Time now);
+  inline Transmit frame_out(Interface& out, const TxFrame& frame, Time now);
   void loop_back(const HeaderBuffer& head, std::span<const ByteSpan> body, EventNumber event, Time now);
   FrameRef copy_packet(ByteSpan head, std::span<const ByteSpan> body);
   uint16_t next_identification(const IpSend& what, uint32_t packets);

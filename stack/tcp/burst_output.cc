@@ -7,10 +7,6 @@
 
 namespace limpid {
 
-// Whether IP may be given a burst in one piece. Urgent data stays apart, since a pointer is copied to each
-// packet as it is; so does CWR, which belongs on one.
-bool Connection::may_go_uncut() const { return path_.in_one_piece && snd_.up <= snd_.nxt && !ecn_.tells_reduction(); }
-
 void Connection::take_whole_burst(SegmentPlan& plan) const {
   constexpr uint32_t kMostText = 65'535 - 120;             // the largest datagram, less the largest headers
   if (plan.length < mss_ || mss_ > kMostText / 2) return;  // a piece of one segment is none

@@ -31,11 +31,6 @@ Congestion::Algorithm Congestion::make(CongestionChoice choice) const {
   }
 }
 
-const BbrModel* Congestion::bbr() const {
-  const Bbr* bbr = std::get_if<Bbr>(&algorithm_);
-  return bbr != nullptr ? &bbr->model() : nullptr;
-}
-
 // Linux tcp_update_pacing_rate().
 uint64_t Congestion::pacing_rate(Duration srtt) const {
   if (const BbrModel* model = bbr()) return model->pacing_rate(w_, srtt);
@@ -146,10 +141,6 @@ void Congestion::on_undo() {
   w_.ssthresh = std::max(w_.ssthresh, episode_->before.ssthresh);
   algorithm_ = episode_->algorithm;
   episode_.reset();
-}
-
-void Congestion::on_sent(uint32_t bytes) {
-  if (episode_) episode_->prr.on_sent(bytes);
 }
 
 void Congestion::on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent, bool deferred) {

@@ -35,7 +35,10 @@ class Congestion {
   bool in_slow_start() const { return w_.in_slow_start(); }
   CongestionChoice choice() const { return static_cast<CongestionChoice>(algorithm_.index() + 1); }
 
-  const BbrModel* bbr() const;  // null: another algorithm
+  const BbrModel* bbr() const {  // null: another algorithm
+    const Bbr* bbr = std::get_if<Bbr>(&algorithm_);
+    return bbr != nullptr ? &bbr->model() : nullptr;
+  }
   // Bytes a second; 0: not known. Linux's for algorithms that have no rate of their own: what makes the window go
   // within a round trip, with room for growth.
   uint64_t pacing_rate(Duration srtt) const;
@@ -54,7 +57,9 @@ class Congestion {
   void on_recovered(uint32_t in_flight, bool by_sack = true);
   void on_undo();
 
-  void on_sent(uint32_t bytes);  // text, old or new
+  void on_sent(uint32_t bytes) {  // text, old or new
+    if (episode_) episode_->prr.on_sent(bytes);
+  }
   void on_output(SeqPos una, SeqPos nxt, uint32_t in_flight, bool sent,
                  bool deferred = false);  // after each output: did text go
   void on_transmit_start(Time now);       // text goes out after nothing was in flight

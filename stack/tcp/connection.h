@@ -6,7 +6,8 @@
 //   device took on_timer()    timer_events.cc   the deadline says when user calls    user_calls.cc     RFC 9293 §3.10.1
 //   to §3.10.6
 //
-// set_state() is the only writer of `state`.
+// set_state() is the only writer of `state`. A step that is `inline` stands in the one file that calls it: it is taken
+// for each segment, and costs no call.
 #pragma once
 
 #include <algorithm>
@@ -189,11 +190,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
  private:
   // --- input.cc: RFC 9293 §3.10.7.3 and §3.10.7.4 in order ---
   Verdict arrives_in_syn_sent(Segment& s, Time now);
-  Verdict check_sequence(Segment& s, Time now);
+  inline Verdict check_sequence(Segment& s, Time now);
   void take_ack_of_unacceptable(const Segment& s, Time now);
-  Verdict check_reset(const Segment& s, Time now);
-  Verdict check_syn(const Segment& s, Time now);
-  Verdict check_ack(const Segment& s, Time now);
+  inline Verdict check_reset(const Segment& s, Time now);
+  inline Verdict check_syn(const Segment& s, Time now);
+  inline Verdict check_ack(const Segment& s, Time now);
   Verdict ack_in_syn_received(const Segment& s, Time now);
   void take_window(const Segment& s, Time now);
   void check_urgent(const Segment& s, Time now);
@@ -217,11 +218,11 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
 
   // --- text_input.cc: the seventh step ---
   Verdict take_text(Segment& s, Time now);
-  void note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted& in, Time now);
-  void bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& in);
-  void choose_ack(const ReassemblyQueue::Inserted& in, Time now);
+  inline void note_arrival_of_text(SeqPos at, const ReassemblyQueue::Inserted& in, Time now);
+  inline void bound_out_of_order(SeqPos at, const ReassemblyQueue::Inserted& in);
+  inline void choose_ack(const ReassemblyQueue::Inserted& in, Time now);
   void note_duplicate(SeqPos begin, SeqPos end);
-  void note_traffic_in(const Segment& s, const ReassemblyQueue::Inserted& in, Time now);
+  inline void note_traffic_in(const Segment& s, const ReassemblyQueue::Inserted& in, Time now);
   void tune_receive_buffer(Time now);
   void tune_receive_buffer_for_gap(SeqPos at);
   bool tunes_receive_buffer() const {
@@ -260,7 +261,10 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
     return timers_.running(TcpTimer::rto) || timers_.running(TcpTimer::reordering) ||
            timers_.running(TcpTimer::tail_probe);
   }
-  void cancel_loss_timers(Time now);
+  void cancel_loss_timers(Time now) {
+    if (loss_timer_running()) stop_loss_timers(now);
+  }
+  void stop_loss_timers(Time now);
   void run_loss_timer(TcpTimer timer, Duration delay, Time now);
   void arm_loss_timer(bool advanced, std::optional<Duration> reordering, Time now);
   void arm_loss_timer_for(const SegmentPlan& plan, Time now);
@@ -271,37 +275,53 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   void on_tail_probe_timeout(Time now);
 
   // --- output.cc ---
-  SegmentPlan next_plan(Time now);
+  inline SegmentPlan next_plan(Time now);
   SegmentPlan plan_syn() const;
   SegmentPlan plan_resend();
   SegmentPlan plan_risked_resend();
   SegmentPlan plan_tail_probe() const;
   SegmentPlan plan_range(const SentRange& range) const;
   SegmentPlan plan_again(const SentRange& range) const;
-  SegmentPlan plan_new_data(Time now);
+  inline SegmentPlan plan_new_data(Time now);
   SegmentPlan plan_probe() const;
   SegmentPlan plan_keepalive() const;
   SegmentPlan plan_ack() const;
-  bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
-  bool may_go_uncut() const;
+  bool worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const {
+    return length == mss_ || override_due_ || small_is_worth_sending(length, unsent, usable);
+  }
+  bool small_is_worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
+  // Whether IP may be given a burst in one piece. Urgent data stays apart, since a pointer is copied to each
+  // packet as it is; so does CWR, which belongs on one.
+  bool may_go_uncut() const { return path_.in_one_piece && snd_.up <= snd_.nxt && !ecn_.tells_reduction(); }
   void take_whole_burst(SegmentPlan& plan) const;
   uint32_t burst_most() const;
   bool better_later(uint32_t usable, uint32_t allowed, Time now);
   Burst begin_burst(uint32_t unsent, uint32_t usable, uint32_t allowed) const;
   Burst begin_resend_burst(const SentRange& range) const;
   bool push_due(SeqPos at) const { return traffic_ && traffic_->chunks.pushes(at, data_end()); }
-  SendOutcome transmit(const SegmentPlan& plan, Time now);
-  TcpHeader header_of(const SegmentPlan& plan, const Receiver::Window& window, const TcpOptionSet& options) const;
+  struct Row;  // what the segments of one output have in common
+  SendOutcome transmit(const SegmentPlan& plan, Row& row, Time now);
+  inline void begin_row(Row& row, const SegmentPlan& plan, Time now) const;
+  inline bool carries_on(const Row& row, const SegmentPlan& plan) const;
+  inline void fill_progress(TcpHeader& h, const SegmentPlan& plan) const;
+  inline FrameOffload write_header(Row& row, const SegmentPlan& plan, std::span<const ByteSpan> body, bool on) const;
   uint8_t ecn_flags(const SegmentPlan& plan) const;
   bool ecn_capable(const SegmentPlan& plan) const;
-  void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
-  void note_sent(const SegmentPlan& plan, Time now);
+  inline void commit(const SegmentPlan& plan, const Receiver::Window& window, Time now);
+  inline void note_sent(const SegmentPlan& plan, Time now);
   void send_reset(Rule why, Time now);
 
   // --- pacing.cc ---
-  bool paced() const;
+  bool paced() const {
+    return congestion_.bbr() != nullptr || options_.max_pacing_rate != UINT64_MAX || env_.config.pacing;
+  }
   uint64_t pacing_rate() const;
-  bool held_back_by_pace();
+  // Whether the next burst is still to come: output stops there, and the timer drives it on.
+  bool held_back_by_pace() {
+    if (!timers_.running(TcpTimer::pacing)) return false;
+    pace_->held_back = true;
+    return true;
+  }
   DeliveryStamp stamp_text(const SegmentPlan& plan, Time now);
   void pace(uint32_t length, Time now);
   void note_app_limit();
@@ -310,10 +330,14 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
 
   // --- option_output.cc ---
   TcpOptionSet syn_options(Time now) const;
-  TcpOptionSet options_of(const SegmentPlan& plan, Time now) const;
+  void add_options(TcpOptionSet& o, const SegmentPlan& plan, Time now) const;
   TcpTimestamps our_timestamps(Time now) const;
   void add_sack(TcpOptionSet& o) const;
-  uint32_t text_room(const TcpOptionSet& options) const;
+  // An MSS counts no options (RFC 6691): mss_ has made room for the timestamps, and SACK blocks take theirs from the
+  // text that they go with.
+  uint32_t text_room(const TcpOptionSet& options) const {
+    return mss_ - (options.sack_count > 0 ? 4u + 8u * options.sack_count : 0u);
+  }
 
   // --- timer_events.cc ---
   void on_retransmission_timeout(Time now);
@@ -333,7 +357,10 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   void adjust_timers(Time now);  // after every step: what should run, runs
   bool user_gave_up(Time now) const;
   Duration within_user_timeout(Duration delay, Time now) const;
-  bool must_probe() const;  // there is something to say, and the peer's window is zero
+  bool must_probe() const {  // there is something to say, and the peer's window is zero
+    return snd_.wnd == 0 && synchronized(state_) &&
+           (snd_.una < snd_.nxt || unsent() > 0 || (fin_queued_ && !fin_sent()));
+  }
   Duration keepalive_time() const;
   Duration keepalive_interval() const;
   uint32_t keepalive_probes() const;

@@ -147,9 +147,9 @@ Verdict Connection::check_sequence(Segment& s, Time now) {
     s.flags = static_cast<uint8_t>(s.flags & ~tcp_flag::syn);
     s.seq += 1;
   }
-  const bool keepalive_probe =
-      s.seq == rcv_.nxt() - 1 && s.length() <= 1 && !s.has(tcp_flag::syn | tcp_flag::fin | tcp_flag::rst);
   if (!rcv_.acceptable(s)) {
+    const bool keepalive_probe =
+        s.seq == rcv_.nxt() - 1 && s.length() <= 1 && !s.has(tcp_flag::syn | tcp_flag::fin | tcp_flag::rst);
     // A FIN sent again because our ACK of it was lost, old text, a keep-alive: all are answered with where we stand.
     drop(s, Counter::tcp_drop_unacceptable, keepalive_probe ? Rule::tcp_ack_keepalive : Rule::tcp_sequence, now);
     if (!s.has(tcp_flag::rst))

@@ -9,7 +9,7 @@
 
 namespace limpid {
 
-void Connection::cancel_loss_timers(Time now) {
+void Connection::stop_loss_timers(Time now) {
   cancel_timer(TcpTimer::rto, now);
   cancel_timer(TcpTimer::reordering, now);
   cancel_timer(TcpTimer::tail_probe, now);

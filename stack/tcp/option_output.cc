@@ -16,16 +16,14 @@ TcpOptionSet Connection::syn_options(Time now) const {
   return o;
 }
 
-TcpOptionSet Connection::options_of(const SegmentPlan& plan, Time now) const {
-  TcpOptionSet o;
+void Connection::add_options(TcpOptionSet& o, const SegmentPlan& plan, Time now) const {
   if (plan.kind == SegmentPlan::Kind::syn) {
     o = syn_options(now);
     if (carries_fast_open(plan)) o.fast_open = fast_open_->option;
-    return o;
+    return;
   }
   if (agreed_.timestamps) o.timestamps = our_timestamps(now);
   if (agreed_.sack && !sack_report_.empty() && plan.kind != SegmentPlan::Kind::reset) add_sack(o);
-  return o;
 }
 
 // Every ACK that does not cover all that we hold carries them, on data too (RFC 2018 §4): four, or three beside
@@ -36,12 +34,6 @@ void Connection::add_sack(TcpOptionSet& o) const {
   const size_t n = sack_report_.blocks(std::span(blocks).first(most), rcv_.queue());
   for (size_t i = 0; i < n; ++i) o.sack[i] = {wrap(blocks[i].begin, irs_).value, wrap(blocks[i].end, irs_).value};
   o.sack_count = static_cast<uint8_t>(n);
-}
-
-// An MSS counts no options (RFC 6691): mss_ has made room for the timestamps, and SACK blocks take theirs from the text
-// that they go with.
-uint32_t Connection::text_room(const TcpOptionSet& options) const {
-  return mss_ - (options.sack_count > 0 ? 4u + 8u * options.sack_count : 0u);
 }
 
 // TSecr is 0 as long as there is nothing to echo: in the first SYN.

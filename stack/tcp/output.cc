@@ -8,14 +8,26 @@
 
 namespace limpid {
 
+// A row: what one output sends of new text differs in its numbers, its length and its flags only. So its headers are
+// made once, for the first segment, and stand in `head` for the next.
+struct Connection::Row {
+  TcpHeader header;
+  Receiver::Window window;
+  IpSend ip;
+  HeaderBuffer head;
+  size_t size = 0;  // of the TCP header
+  bool begun = false;
+};
+
 void Connection::output(Time now, Extent extent) {
   const SeqPos nxt_before = snd_.nxt;
   burst_ = {};
   deferred_ = false;
   in_write_ = extent == Extent::one_burst;
   follow_path_mtu(now);
+  Row row;
   while (const SegmentPlan plan = next_plan(now)) {
-    if (transmit(plan, now) == SendOutcome::refused) {
+    if (transmit(plan, row, now) == SendOutcome::refused) {
       if (!ListHook<BlockedTag>::linked()) env_.blocked.push_back(*this);  // Tcp::link_writable() drives it on
       break;
     }
@@ -154,8 +166,7 @@ SegmentPlan Connection::plan_new_data(Time now) {
 // Silly-window avoidance and Nagle (RFC 9293 §3.8.6.2.1 and §3.7.4): a full segment; or all there is, if no other small
 // segment is under way (Appendix A.3, Minshall's variant, as on Linux); or at least half the largest window that the
 // peer ever offered; or it waited long enough.
-bool Connection::worth_sending(uint32_t length, uint32_t unsent_bytes, uint32_t usable) const {
-  if (length == mss_ || override_due_) return true;
+bool Connection::small_is_worth_sending(uint32_t length, uint32_t unsent_bytes, uint32_t usable) const {
   const bool all = length == unsent_bytes;
   const bool corked = options_.cork || more_coming_;
   const bool nagle_allows = options_.no_delay || small_end_ <= snd_.una;
@@ -191,35 +202,52 @@ SegmentPlan Connection::plan_ack() const {
 // --- onto the wire
 // -------------------------------------------------------------------------------------------------------
 
-TcpHeader Connection::header_of(const SegmentPlan& plan, const Receiver::Window& window,
-                                const TcpOptionSet& options) const {
-  TcpHeader h;
-  h.source_port = tuple().local.port;
-  h.destination_port = tuple().remote.port;
-  h.sequence = wrap(plan.seq, iss_).value;
-  h.window = window.wire;
-  h.options = options;
-  if (plan.kind == SegmentPlan::Kind::syn) h.flags |= tcp_flag::syn;
-  if (state_ != TcpState::syn_sent) {
-    h.flags |= tcp_flag::ack;
-    h.acknowledgment = wrap(rcv_.nxt(), irs_).value;
-  }
-  if (plan.push && plan.length > 0) h.flags |= tcp_flag::psh;
-  if (plan.fin) h.flags |= tcp_flag::fin;
-  if (plan.kind == SegmentPlan::Kind::reset) h.flags = static_cast<uint8_t>(h.flags | tcp_flag::rst);
-  h.flags = static_cast<uint8_t>(h.flags | ecn_flags(plan));
-  if (snd_.up > plan.seq && plan.length > 0 && plan.kind != SegmentPlan::Kind::syn) {
-    h.flags |= tcp_flag::urg;
-    h.urgent_pointer = static_cast<uint16_t>(std::min<int64_t>(snd_.up - plan.seq, 65'535));
-  }
-  return h;
+bool Connection::carries_on(const Row& row, const SegmentPlan& plan) const {
+  return row.begun && plan.kind == SegmentPlan::Kind::data && plan.length > 0 && sack_report_.empty();
 }
 
-SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
+void Connection::begin_row(Row& row, const SegmentPlan& plan, Time now) const {
+  row.header = {};
+  row.head.clear();
+  add_options(row.header.options, plan, now);
+  row.size = row.header.size();
+  const bool scaled = agreed_.window_scaling && plan.kind != SegmentPlan::Kind::syn;
+  row.window = rcv_.window(scaled, agreed_.advertised_mss);
+  row.header.source_port = tuple().local.port;
+  row.header.destination_port = tuple().remote.port;
+  row.header.window = row.window.wire;
+  if (state_ != TcpState::syn_sent) row.header.acknowledgment = wrap(rcv_.nxt(), irs_).value;
+  row.ip = {.source = tuple().local.address,
+            .destination = tuple().remote.address,
+            .protocol = IpProtocol::tcp,
+            .ttl = options_.ttl,
+            .tos = static_cast<uint8_t>((options_.tos & ~ecn_bits::mask) | (ecn_capable(plan) ? ecn_bits::ect0 : 0)),
+            .dont_fragment = options_.dont_fragment};
+}
+
+void Connection::fill_progress(TcpHeader& h, const SegmentPlan& plan) const {
+  using Kind = SegmentPlan::Kind;
+  h.sequence = wrap(plan.seq, iss_).value;
+  uint8_t flags = ecn_flags(plan);
+  if (plan.kind == Kind::syn) flags |= tcp_flag::syn;
+  if (state_ != TcpState::syn_sent) flags |= tcp_flag::ack;
+  if (plan.push && plan.length > 0) flags |= tcp_flag::psh;
+  if (plan.fin) flags |= tcp_flag::fin;
+  if (plan.kind == Kind::reset) flags |= tcp_flag::rst;
+  h.urgent_pointer = 0;
+  if (snd_.up > plan.seq && plan.length > 0 && plan.kind != Kind::syn) {
+    flags |= tcp_flag::urg;
+    h.urgent_pointer = static_cast<uint16_t>(std::min<int64_t>(snd_.up - plan.seq, 65'535));
+  }
+  h.flags = flags;
+}
+
+SendOutcome Connection::transmit(const SegmentPlan& plan, Row& row, Time now) {
   std::array<ByteSpan, 8> pieces;
   SegmentPlan p = plan;
-  const TcpOptionSet options = options_of(p, now);
-  const uint32_t room = text_room(options);
+  const bool on = carries_on(row, p);
+  if (!on) begin_row(row, p, now);
+  const uint32_t room = text_room(row.header.options);
   if (p.length > p.segments * room &&
       p.kind != SegmentPlan::Kind::syn) {  // SACK blocks go with it: the rest comes next
     p.length = p.segments * room;
@@ -236,41 +264,42 @@ SendOutcome Connection::transmit(const SegmentPlan& plan, Time now) {
     }
   }
   const std::span<const ByteSpan> body(pieces.data(), count);
-  const bool scaled = agreed_.window_scaling && p.kind != SegmentPlan::Kind::syn;
-  const Receiver::Window window = rcv_.window(scaled, agreed_.advertised_mss);
-  const TcpHeader header = header_of(p, window, options);
-
-  HeaderBuffer head;
-  FrameOffload offload;
-  const MutableByteSpan place = head.prepend(header.size());
-  if (path_.offloads || p.segments > 1) {
-    header.write_open(place, tuple().local.address, tuple().remote.address, p.length);
-    offload = {.checksum_field = TcpHeader::kChecksumField, .checksum_open = true};
-    if (p.segments > 1) offload.segment_text = static_cast<uint16_t>(room);
-  } else {
-    header.write(place, tuple().local.address, tuple().remote.address, body);
-  }
-  const EventNumber event = trace_segment(p, header, now);
-  const IpSend what{
-      .source = tuple().local.address,
-      .destination = tuple().remote.address,
-      .protocol = IpProtocol::tcp,
-      .ttl = options_.ttl,
-      .tos = static_cast<uint8_t>((options_.tos & ~ecn_bits::mask) | (ecn_capable(p) ? ecn_bits::ect0 : 0)),
-      .dont_fragment = options_.dont_fragment,
-      .event = event,
-      .offload = offload};
-  const SendOutcome outcome = env_.ip.send(what, path_, head, body, now);
+  fill_progress(row.header, p);
+  row.ip.offload = write_header(row, p, body, on);
+  row.ip.event = trace_segment(p, row.header, now);
+  const SendOutcome outcome =
+      on ? env_.ip.send_next(row.ip, path_, row.head, body, now) : env_.ip.send(row.ip, path_, row.head, body, now);
+  row.begun = false;
   if (outcome == SendOutcome::refused) return outcome;
   if (outcome == SendOutcome::partly) {  // what has gone has gone; the rest is planned anew when the device has room
     p.segments = env_.ip.packets_taken();
     p.length = p.segments * room;
     p.fin = p.push = false;
-    commit(p, window, now);
+    commit(p, row.window, now);
     return SendOutcome::refused;
   }
-  commit(p, window, now);  // a packet that found no route is lost, like one that the network lost
+  row.begun = p.kind == SegmentPlan::Kind::data && p.length > 0 && p.segments == 1 &&
+              row.header.options.sack_count == 0 && outcome == SendOutcome::sent;
+  commit(p, row.window, now);  // a packet that found no route is lost, like one that the network lost
   return outcome;
+}
+
+// What is left to the device.
+FrameOffload Connection::write_header(Row& row, const SegmentPlan& plan, std::span<const ByteSpan> body,
+                                      bool on) const {
+  if (!on) row.header.write_fields(row.head.prepend(row.size));
+  const MutableByteSpan place = row.head.innermost(row.size);
+  if (on) row.header.write_progress(place);
+  const IpAddress& source = tuple().local.address;
+  const IpAddress& destination = tuple().remote.address;
+  if (!path_.open_checksums && plan.segments == 1) {
+    TcpHeader::close(place, source, destination, body);
+    return {};
+  }
+  TcpHeader::leave_open(place, source, destination, plan.length);
+  FrameOffload offload{.checksum_field = TcpHeader::kChecksumField, .checksum_open = true};
+  if (plan.segments > 1) offload.segment_text = static_cast<uint16_t>(text_room(row.header.options));
+  return offload;
 }
 
 void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window, Time now) {
@@ -330,23 +359,24 @@ void Connection::commit(const SegmentPlan& plan, const Receiver::Window& window,
 // What takes sequence numbers is on record from now on.
 void Connection::note_sent(const SegmentPlan& plan, Time now) {
   const DeliveryStamp stamp = stamp_text(plan, now);
-  if (plan.end() > snd_.nxt) {
+  const SeqPos end = plan.end();
+  if (end > snd_.nxt) {
     if (snd_.una == snd_.nxt) {
       stalled_since_ = now;
       congestion_.on_transmit_start(now);
     }
     if (plan.kind == SegmentPlan::Kind::syn && plan.length > 0) {  // two, as Linux counts them: the SYN, and its text
       recovery_.sent(snd_.nxt, plan.text_begin(), 1, stamp, now);
-      recovery_.sent(plan.text_begin(), plan.end(), plan.length, stamp, now);
+      recovery_.sent(plan.text_begin(), end, plan.length, stamp, now);
       recovery_.burst_ended(true);
     } else {
-      recovery_.sent(snd_.nxt, plan.end(), mss_, stamp, now);
-      if (plan.end() >= plan.burst.end) recovery_.burst_ended(push_due(plan.seq + plan.length));
+      recovery_.sent(snd_.nxt, end, mss_, stamp, now);
+      if (end >= plan.burst.end) recovery_.burst_ended(push_due(plan.seq + plan.length));
     }
-    snd_.nxt = plan.end();
+    snd_.nxt = end;
     if (traffic_) traffic_->chunks.sent(snd_.nxt);
   } else {
-    recovery_.resent(plan.seq, plan.end(), mss_, stamp, now);
+    recovery_.resent(plan.seq, end, mss_, stamp, now);
     if (plan.why == Rule::tcp_rescue) recovery_.rescue_sent();
   }
   if (plan.tail_probe) {
@@ -354,7 +384,7 @@ void Connection::note_sent(const SegmentPlan& plan, Time now) {
     recovery_.probe_sent(snd_.nxt, plan.kind == SegmentPlan::Kind::resend);
   }
   congestion_.on_sent(plan.length);
-  pace(plan.length, now);
+  if (paced()) pace(plan.length, now);
   last_sent_ = now;
   arm_loss_timer_for(plan, now);
 }
@@ -362,7 +392,8 @@ void Connection::note_sent(const SegmentPlan& plan, Time now) {
 // <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>: acceptable to any peer whose state agrees with ours (RFC 9293 §3.10.5).
 void Connection::send_reset(Rule why, Time now) {
   env_.counters.add(Counter::tcp_resets_sent);
-  transmit({.kind = SegmentPlan::Kind::reset, .seq = snd_.nxt, .why = why}, now);
+  Row row;
+  transmit({.kind = SegmentPlan::Kind::reset, .seq = snd_.nxt, .why = why}, row, now);
 }
 
 }  // namespace limpid

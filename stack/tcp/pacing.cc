@@ -8,22 +8,11 @@
 
 namespace limpid {
 
-bool Connection::paced() const {
-  return congestion_.bbr() != nullptr || options_.max_pacing_rate != UINT64_MAX || env_.config.pacing;
-}
-
 // Bytes a second; 0: not known.
 uint64_t Connection::pacing_rate() const {
   const uint64_t rate = congestion_.pacing_rate(rtt_.srtt());
   if (options_.max_pacing_rate == UINT64_MAX) return rate;
   return rate == 0 ? options_.max_pacing_rate : std::min(rate, options_.max_pacing_rate);
-}
-
-// Whether the next burst is still to come: output stops there, and the timer drives it on.
-bool Connection::held_back_by_pace() {
-  if (!timers_.running(TcpTimer::pacing)) return false;
-  pace_->held_back = true;
-  return true;
 }
 
 // Before text goes out. Neither the SYN nor what follows it in the handshake says anything about the path's rate.
@@ -35,7 +24,7 @@ DeliveryStamp Connection::stamp_text(const SegmentPlan& plan, Time now) {
 
 // Text went out. The initial window of those that do not model the path goes at once, as on Linux.
 void Connection::pace(uint32_t length, Time now) {
-  if (length == 0 || !paced()) return;
+  if (length == 0) return;
   if (congestion_.bbr() == nullptr && pace_->rate.delivered() == 0 && options_.max_pacing_rate == UINT64_MAX) return;
   const Duration wait = pace_->pacer.on_sent(length, pacing_rate(), mss_, now);
   if (wait > Duration{}) set_timer(TcpTimer::pacing, wait, now);

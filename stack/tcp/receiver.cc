@@ -4,15 +4,7 @@
 
 namespace limpid {
 
-bool Receiver::acceptable(const Segment& s) const {
-  if (s.length() == 0) return s.seq >= nxt() && s.seq <= edge_;
-  // RFC 9293 §3.10.7.4: with a zero window nothing is acceptable, but valid ACKs, URGs and RSTs are to be let in; the
-  // text of such a segment is cut off by trim().
-  const bool starts_inside = s.seq < edge_ || (wnd() == 0 && s.seq == nxt());
-  return starts_inside && s.end() > nxt();
-}
-
-bool Receiver::trim(Segment& s) const {
+bool Receiver::cut(Segment& s) const {
   if (const int64_t old = nxt() - s.text_begin(); old > 0 && s.text.length > 0) {
     const auto cut = static_cast<uint32_t>(std::min<int64_t>(old, s.text.length));
     s.text.drop_front(cut);
@@ -30,10 +22,7 @@ bool Receiver::trim(Segment& s) const {
   return true;
 }
 
-ReassemblyQueue::Inserted Receiver::take(Segment& s) {
-  if (urgent_at_ && !urgent_octet_ && *urgent_at_ >= s.text_begin() && *urgent_at_ < s.text_end()) {
-    urgent_octet_ = s.text.at(static_cast<size_t>(*urgent_at_ - s.text_begin()));
-  }
+ReassemblyQueue::Inserted Receiver::take_chain(Segment& s) {
   uint64_t at = s.text_begin().stream();
   ReassemblyQueue::Inserted in;
   while (!s.text.empty()) {
@@ -45,11 +34,9 @@ ReassemblyQueue::Inserted Receiver::take(Segment& s) {
   return in;
 }
 
-bool Receiver::reach_fin() {
-  if (fin_reached_ || !fin_at_ || *fin_at_ != nxt()) return false;
-  fin_reached_ = true;
-  edge_ = std::max(edge_, nxt());
-  return true;
+void Receiver::keep_urgent_octet(const Segment& s) {
+  if (!urgent_octet_ && *urgent_at_ >= s.text_begin() && *urgent_at_ < s.text_end())
+    urgent_octet_ = s.text.at(static_cast<size_t>(*urgent_at_ - s.text_begin()));
 }
 
 // What future windows may promise: the buffer less what waits to be read or is lent, and less still when small slices

@@ -8,8 +8,10 @@
 // (§3.8.6.2.2).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "stack/buffer/loan.h"
 #include "stack/tcp/segment.h"
@@ -34,13 +36,27 @@ class Receiver {
   // --- arrival ---
   // The four cases of RFC 9293 §3.10.7.4, first check; the right edge itself is let in for segments without length,
   // since a peer that has filled our window sends its ACKs from there (as Linux does).
-  bool acceptable(const Segment& s) const;
+  bool acceptable(const Segment& s) const {
+    if (s.length() == 0) return s.seq >= nxt() && s.seq <= edge_;
+    // RFC 9293 §3.10.7.4: with a zero window nothing is acceptable, but valid ACKs, URGs and RSTs are to be let in; the
+    // text of such a segment is cut off by trim().
+    const bool starts_inside = s.seq < edge_ || (wnd() == 0 && s.seq == nxt());
+    return starts_inside && s.end() > nxt();
+  }
   // Cuts what lies outside the window; true if anything was cut at the right (and FIN with it).
-  bool trim(Segment& s) const;
-  ReassemblyQueue::Inserted take(Segment& s);
+  bool trim(Segment& s) const { return (s.text_begin() < nxt() || s.end() > edge_) && cut(s); }
+  ReassemblyQueue::Inserted take(Segment& s) {
+    if (urgent_at_) keep_urgent_octet(s);
+    return s.text.single() ? queue_.insert(s.text_begin().stream(), s.text.pop()) : take_chain(s);
+  }
   void note_fin(SeqPos at) { fin_at_ = at; }
   // Moves over the FIN once all before it has arrived; true the moment it does.
-  bool reach_fin();
+  bool reach_fin() {
+    if (fin_reached_ || !fin_at_ || *fin_at_ != nxt()) return false;
+    fin_reached_ = true;
+    edge_ = std::max(edge_, nxt());
+    return true;
+  }
   void drop_out_of_order() { queue_.drop_out_of_order(); }
 
   // --- the window (RFC 9293 §3.8.6.2.2) ---
@@ -72,7 +88,10 @@ class Receiver {
   std::optional<std::byte> urgent_octet(bool peek);
 
  private:
-  uint32_t room() const;
+  bool cut(Segment& s) const;
+  void keep_urgent_octet(const Segment& s);
+  ReassemblyQueue::Inserted take_chain(Segment& s);
+  inline uint32_t room() const;
   void skip_urgent_octet();
 
   ReassemblyQueue queue_;

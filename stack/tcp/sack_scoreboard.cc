@@ -5,7 +5,7 @@
 namespace limpid {
 namespace {
 
-uint32_t segments_in(uint32_t bytes, uint32_t mss) { return (bytes + mss - 1) / mss; }
+uint32_t segments_in(uint32_t bytes, uint32_t mss) { return bytes <= mss ? 1 : (bytes + mss - 1) / mss; }
 
 void add(SackScoreboard::Tally& t, const SendRecord& r, bool in) {
   t.bytes += in ? r.length() : 0u - r.length();
@@ -14,11 +14,17 @@ void add(SackScoreboard::Tally& t, const SendRecord& r, bool in) {
 
 // Whether nothing tells `b` from `a`, behind which it lies. SACKed ranges have no history any more. Of others the
 // segments must stay countable: all of `a` are full ones.
-bool alike(const SendRecord& a, const SendRecord& b, uint32_t mss) {
+inline bool alike(const SendRecord& a, const SendRecord& b, uint32_t mss) {
   if (a.sacked && b.sacked) return true;
   return !a.apart && a.sacked == b.sacked && a.lost == b.lost && a.resent == b.resent && a.sent == b.sent &&
          a.times_sent == b.times_sent && a.lost_why == b.lost_why && a.stamp == b.stamp &&
          a.length() == a.segments * mss;
+}
+
+// Whether nothing tells what goes out now, for the first time, from `last`.
+bool takes_more(const SendRecord& last, uint32_t mss, const DeliveryStamp& stamp, Time now) {
+  return last.sent == now && !last.apart && last.times_sent == 1 && !last.sacked && !last.lost && !last.resent &&
+         last.lost_why == Rule::none && last.length() == last.segments * mss && last.stamp == stamp;
 }
 
 }  // namespace
@@ -77,18 +83,18 @@ SackScoreboard::Pos SackScoreboard::join(Pos p, uint32_t mss) {
 // -----------------------------------------------------------------------------------------------------------
 
 void SackScoreboard::sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
-  if (list_.empty()) undecided_ = resend_from_ = highest_sacked_ = seq;
-  const SendRecord r{.seq = seq,
-                     .end = end,
-                     .sent = now,
-                     .stamp = stamp,
-                     .segments = segments_in(static_cast<uint32_t>(end - seq), mss)};
-  add(all_, r, true);
-  if (list_.empty() || !alike(list_.back(), r, mss)) return list_.push_back(r);
-  SendRecord& last = list_.back();  // the usual case: the row that goes out grows by one
-  last.end = r.end;
-  last.segments += r.segments;
-  last.pushed = false;
+  const uint32_t segments = segments_in(static_cast<uint32_t>(end - seq), mss);
+  all_.bytes += static_cast<uint32_t>(end - seq);
+  all_.segments += segments;
+  if (list_.empty()) {
+    undecided_ = resend_from_ = highest_sacked_ = seq;
+  } else if (SendRecord& last = list_.back(); takes_more(last, mss, stamp, now)) {  // the usual case: the row grows
+    last.end = end;
+    last.segments += segments;
+    last.pushed = false;
+    return;
+  }
+  list_.push_back({.seq = seq, .end = end, .sent = now, .stamp = stamp, .segments = segments});
 }
 
 void SackScoreboard::burst_ended(bool pushed) {

@@ -92,7 +92,7 @@ class Tcp {
 
   // --- tcp.cc ---
   void receive_row(Delivery& d, Time now);
-  void deliver_to_connection(uint32_t index, const TcpHeader& h, const Delivery& d, SliceChain text, Time now);
+  inline void deliver_to_connection(uint32_t index, const TcpHeader& h, const Delivery& d, SliceChain text, Time now);
   void refuse(const Connection& c, const TcpHeader& header, Rule why, Time now);
   void answer_nobody(const Delivery& d, const TcpHeader& header, uint32_t text_length, Rule why, Time now);
   // A segment that belongs to no connection of ours (any more): RST, SYN,ACK, the ACK of TIME-WAIT.

@@ -44,7 +44,11 @@ void Connection::note_traffic_in(const Segment& s, const ReassemblyQueue::Insert
   t.totals.data_segments_in += s.packets;
   if (in.held > 0) ++t.totals.out_of_order_in;
   if (s.marked) ++t.totals.marked_in;
-  const auto echo = s.stamped() ? echoed_at(s.ts_echo(), now) : std::nullopt;
+  std::optional<int64_t> echo;  // one stamp is one sample, and a row of segments brings the same
+  if (s.stamped() && t.echo_taken != s.ts_echo()) {
+    echo = echoed_at(s.ts_echo(), now);
+    if (echo) t.echo_taken = s.ts_echo();
+  }
   t.tuning.on_text(rcv_.nxt(), rcv_.wnd(), echo, now);
 }
 

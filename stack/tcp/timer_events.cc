@@ -152,10 +152,6 @@ void Connection::on_keepalive_timeout(Time now) {
   set_timer(TcpTimer::keepalive, keepalive_interval(), now);
 }
 
-bool Connection::must_probe() const {
-  return synchronized(state_) && snd_.wnd == 0 && (snd_.una < snd_.nxt || unsent() > 0 || (fin_queued_ && !fin_sent()));
-}
-
 // After every step: what should run, runs.
 void Connection::adjust_timers(Time now) {
   if (released()) {

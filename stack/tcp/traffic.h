@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "stack/base/time.h"
 #include "stack/tcp/receive_tuning.h"
@@ -37,6 +38,7 @@ struct Traffic {
   TrafficTotals totals;
   ReceiveTuning tuning;
   UnsentChunks chunks;
+  std::optional<uint32_t> echo_taken;  // TSecr of the last stamp that was measured by
   Time timeouts_since = kNever;
 
   template <class V>

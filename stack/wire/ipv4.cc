@@ -1,6 +1,7 @@
 #include "stack/wire/ipv4.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "stack/base/checksum.h"
 #include "stack/wire/wire_bytes.h"
@@ -43,7 +44,7 @@ OptionWalk walk_options(ByteSpan options) {
 size_t header_size_of(ByteSpan packet) { return size_t{load8(packet, kVersionIhl)} % 16 * 4; }
 
 // Into a header that is fresh. The caller has checked that all of it is there.
-void read_header(ByteSpan packet, Ipv4Header& h) {
+inline void read_header(ByteSpan packet, Ipv4Header& h) {
   const uint16_t flags_offset = load16(packet, kFlagsOffset);
   h.tos = load8(packet, kTos);
   h.total_length = load16(packet, kTotalLength);
@@ -67,6 +68,22 @@ bool is_ipv4_header(ByteSpan packet) {
   return load8(packet, kVersionIhl) >> 4 == 4 && header_size_of(packet) >= Ipv4Header::kMinSize;
 }
 
+// Version, lengths, checksum and options, in this order.
+inline std::optional<Counter> header_fault(ByteSpan packet, OptionWalk& walk) {
+  if (packet.size() < Ipv4Header::kMinSize) return Counter::ip4_drop_truncated;
+  if (!is_ipv4_header(packet)) return Counter::ip4_drop_bad_header;
+  const size_t header_size = header_size_of(packet);
+  if (header_size > packet.size()) return Counter::ip4_drop_truncated;
+  if (Checksum::of_header(packet.first(header_size)) != 0) return Counter::ip4_drop_bad_checksum;
+
+  const size_t total_length = load16(packet, kTotalLength);
+  if (total_length < header_size) return Counter::ip4_drop_bad_header;
+  if (total_length > packet.size()) return Counter::ip4_drop_truncated;
+
+  walk = walk_options(packet.subspan(Ipv4Header::kMinSize, header_size - Ipv4Header::kMinSize));
+  return walk.well_formed ? std::nullopt : std::optional(Counter::ip4_drop_bad_option);
+}
+
 }  // namespace
 
 void Ipv4Header::write(MutableByteSpan out) const {
@@ -85,29 +102,42 @@ void Ipv4Header::write(MutableByteSpan out) const {
   store_ip4(out, kDestination, destination);
   for (size_t i = 0; i < options.size(); ++i)
     out[kMinSize + i] = i < options.length ? options.storage[i] : std::byte{kEndOfList};
-  store16(out, kChecksum, internet_checksum(out.first(header_size)));
+  store16(out, kChecksum, Checksum::of_header(out.first(header_size)));
+}
+
+void Ipv4Header::renew(MutableByteSpan out, uint16_t total_length, uint16_t identification) {
+  store16(out, kTotalLength, total_length);
+  store16(out, kIdentification, identification);
+  store16(out, kChecksum, 0);
+  store16(out, kChecksum, Checksum::of_header(out));
 }
 
 std::expected<ParsedIpv4, Counter> parse_ipv4(ByteSpan packet) {
-  if (packet.size() < Ipv4Header::kMinSize) return std::unexpected(Counter::ip4_drop_truncated);
-  if (!is_ipv4_header(packet)) return std::unexpected(Counter::ip4_drop_bad_header);
-  const size_t header_size = header_size_of(packet);
-  if (header_size > packet.size()) return std::unexpected(Counter::ip4_drop_truncated);
-  if (internet_checksum(packet.first(header_size)) != 0) return std::unexpected(Counter::ip4_drop_bad_checksum);
-
-  const size_t total_length = load16(packet, kTotalLength);
-  if (total_length < header_size) return std::unexpected(Counter::ip4_drop_bad_header);
-  if (total_length > packet.size()) return std::unexpected(Counter::ip4_drop_truncated);
-
-  const OptionWalk walk = walk_options(packet.subspan(Ipv4Header::kMinSize, header_size - Ipv4Header::kMinSize));
-  if (!walk.well_formed) return std::unexpected(Counter::ip4_drop_bad_option);
-
-  std::expected<ParsedIpv4, Counter> parsed;
+  std::expected<ParsedIpv4, Counter> parsed;  // filled where the caller has it
+  OptionWalk walk;
+  if (const auto fault = header_fault(packet, walk)) {
+    parsed = std::unexpected(*fault);
+    return parsed;
+  }
   read_header(packet, parsed->header);
-  parsed->header_size = static_cast<uint32_t>(header_size);
-  parsed->payload_size = static_cast<uint32_t>(total_length - header_size);
+  parsed->header_size = static_cast<uint32_t>(header_size_of(packet));
+  parsed->payload_size = parsed->header.total_length - parsed->header_size;
   parsed->source_route = walk.source_route;
   return parsed;
+}
+
+bool parse_next_ipv4(ByteSpan packet, ByteSpan before, ParsedIpv4& parsed) {
+  if (packet.size() < Ipv4Header::kMinSize) return false;
+  const auto same = [&](size_t at, size_t n) { return std::memcmp(packet.data() + at, before.data() + at, n) == 0; };
+  // Version, header length and TOS; fragment, TTL and protocol; the addresses.
+  if (!same(kVersionIhl, 2) || !same(kFlagsOffset, 4) || !same(kSource, 8)) return false;
+  const uint16_t length = load16(packet, kTotalLength);
+  if (length < Ipv4Header::kMinSize || length > packet.size()) return false;
+  if (Checksum::of_header(packet.first(Ipv4Header::kMinSize)) != 0) return false;
+  parsed.header.total_length = length;
+  parsed.header.identification = load16(packet, kIdentification);
+  parsed.payload_size = length - parsed.header_size;
+  return true;
 }
 
 std::expected<QuotedIpv4, Counter> parse_quoted_ipv4(ByteSpan body) {

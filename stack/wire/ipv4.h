@@ -45,6 +45,8 @@ struct Ipv4Header {
   size_t size() const { return kMinSize + options.size(); }
 
   void write(MutableByteSpan out) const;  // exactly size() bytes, checksum included
+  // The header of the next datagram of a row, over the one of the last.
+  static void renew(MutableByteSpan out, uint16_t total_length, uint16_t identification);
 
   friend bool operator==(const Ipv4Header&, const Ipv4Header&) = default;
 };
@@ -59,6 +61,9 @@ struct ParsedIpv4 {
 // Checks version, lengths, checksum and options in this order, then cannot fail. Errors: ip4_drop_truncated,
 // ip4_drop_bad_header, ip4_drop_bad_checksum, ip4_drop_bad_option.
 std::expected<ParsedIpv4, Counter> parse_ipv4(ByteSpan packet);
+// Whether the header of `packet` is right, and that of `before` (without options; `parsed` is what was read in it)
+// again but for length, identification and checksum. These are then renewed in `parsed`.
+bool parse_next_ipv4(ByteSpan packet, ByteSpan before, ParsedIpv4& parsed);
 
 // What an ICMP error quotes of the datagram it is about: a header and the first bytes behind it. The datagram may be
 // cut anywhere beyond these eight bytes, and the checksum is not looked at: routers on the way have changed the TTL.

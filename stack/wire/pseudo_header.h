@@ -15,9 +15,13 @@ namespace limpid {
 // `length` counts the transport header and what follows it.
 inline void add_pseudo_header(Checksum& sum, const IpAddress& source, const IpAddress& destination, IpProtocol protocol,
                               size_t length) {
-  const size_t address_size = source.is_v4() ? 4 : 16;
-  for (const IpAddress* address : {&source, &destination})
-    sum.add(std::as_bytes(std::span(address->bytes())).first(address_size));
+  if (source.is_v4()) {
+    sum.add32(source.v4_bits());
+    sum.add32(destination.v4_bits());
+  } else {
+    sum.add(std::as_bytes(std::span(source.bytes())));
+    sum.add(std::as_bytes(std::span(destination.bytes())));
+  }
   sum.add16(static_cast<uint16_t>(protocol));
   sum.add32(static_cast<uint32_t>(length));
 }

@@ -13,6 +13,18 @@ constexpr size_t kSourcePort = 0, kDestinationPort = 2, kSequence = 4, kAcknowle
 void TcpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
                       std::span<const ByteSpan> body) const {
   write_fields(out);
+  close(out, source, destination, body);
+}
+
+void TcpHeader::write_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
+                           size_t body) const {
+  write_fields(out);
+  leave_open(out, source, destination, body);
+}
+
+void TcpHeader::close(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
+                      std::span<const ByteSpan> body) {
+  store16(out, kChecksum, 0);
   Checksum sum;
   add_pseudo_header(sum, source, destination, IpProtocol::tcp, out.size() + total_size(body));
   sum.add(out);
@@ -20,12 +32,16 @@ void TcpHeader::write(MutableByteSpan out, const IpAddress& source, const IpAddr
   store16(out, kChecksum, sum.finish());
 }
 
-void TcpHeader::write_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
-                           size_t body) const {
-  write_fields(out);
+void TcpHeader::leave_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination, size_t body) {
   Checksum sum;
   add_pseudo_header(sum, source, destination, IpProtocol::tcp, out.size() + body);
   store16(out, kChecksum, static_cast<uint16_t>(~sum.finish()));
+}
+
+void TcpHeader::write_progress(MutableByteSpan out) const {
+  store32(out, kSequence, sequence);
+  store8(out, kFlags, flags);
+  store16(out, kUrgentPointer, urgent_pointer);
 }
 
 void TcpHeader::write_fields(MutableByteSpan out) const {
@@ -37,7 +53,6 @@ void TcpHeader::write_fields(MutableByteSpan out) const {
   store8(out, kDataOffset, static_cast<uint8_t>(header_size / 4 << 4));
   store8(out, kFlags, flags);
   store16(out, kWindow, window);
-  store16(out, kChecksum, 0);
   store16(out, kUrgentPointer, urgent_pointer);
   options.write(out.subspan(kMinSize, header_size - kMinSize));
 }
@@ -53,12 +68,16 @@ std::expected<ParsedTcp, Counter> parse_tcp(ByteSpan segment, const IpAddress& s
 }
 
 std::expected<ParsedTcp, Counter> parse_tcp_unverified(ByteSpan segment) {
-  if (segment.size() < TcpHeader::kMinSize) return std::unexpected(Counter::tcp_drop_truncated);
+  std::expected<ParsedTcp, Counter> parsed;  // filled where the caller has it
+  if (segment.size() < TcpHeader::kMinSize) {
+    parsed = std::unexpected(Counter::tcp_drop_truncated);
+    return parsed;
+  }
   const size_t header_size = size_t{load8(segment, kDataOffset)} >> 4 << 2;
-  if (header_size < TcpHeader::kMinSize || header_size > segment.size())
-    return std::unexpected(Counter::tcp_drop_bad_offset);
-
-  std::expected<ParsedTcp, Counter> parsed;
+  if (header_size < TcpHeader::kMinSize || header_size > segment.size()) {
+    parsed = std::unexpected(Counter::tcp_drop_bad_offset);
+    return parsed;
+  }
   parsed->header_size = static_cast<uint32_t>(header_size);
   TcpHeader& h = parsed->header;
   h.source_port = load16(segment, kSourcePort);

@@ -43,8 +43,12 @@ struct TcpHeader {
   // The same with the checksum left open: in its place the sum of the pseudo-header, for `body` bytes of text.
   void write_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination, size_t body) const;
 
- private:
+  // The steps of the two above. Over what the segment before it in a row has left, the second does for the first.
   void write_fields(MutableByteSpan out) const;
+  void write_progress(MutableByteSpan out) const;  // sequence number, flags and urgent pointer
+  static void close(MutableByteSpan out, const IpAddress& source, const IpAddress& destination,
+                    std::span<const ByteSpan> body);
+  static void leave_open(MutableByteSpan out, const IpAddress& source, const IpAddress& destination, size_t body);
 };
 
 struct ParsedTcp {

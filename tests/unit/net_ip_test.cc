@@ -84,6 +84,30 @@ TEST(IpInput, AnOffloadThatDoesNotFitItsDatagramIsDropped) {
   EXPECT_FALSE(delivered(tcp, {.segment_text = 10})) << "cut into packets whose checksums somebody knows already?";
 }
 
+// The header of the packet before is remembered (IpState::Row): what follows it is judged no less for that.
+TEST(IpInput, ARowOfPacketsEndsWhereOneIsNotInOrder) {
+  IpHost host;
+  const auto arrives = [&](const Bytes& bytes) { return host.ip.receive(host.link, host.pool.copy(bytes), host.now); };
+  const Bytes good = plain(kPeer, kMe);
+  EXPECT_EQ(arrives(good).kind, Delivery::Kind::datagram);
+  EXPECT_EQ(arrives(good).kind, Delivery::Kind::datagram);
+
+  Bytes flipped = good;
+  flipped[10] ^= std::byte{1};
+  expect_dropped(host, flipped, Counter::ip4_drop_bad_checksum);
+  expect_dropped(host, ByteSpan(good).first(good.size() - 1), Counter::ip4_drop_truncated);
+  Bytes fragment = good;
+  store16(fragment, 6, 0x2000);
+  fix_checksum(fragment);
+  expect_dropped(host, fragment, Counter::ip4_drop_fragment);
+
+  Ipv4Header ip = header_from(kPeer, kMe, IpProtocol{200});
+  ip.ttl = 9;
+  const Delivery d = arrives(packet(ip, bytes_of("another")));
+  EXPECT_EQ(d.ttl, 9);
+  EXPECT_EQ(text_of(d.payload.bytes()), "another");
+}
+
 // req: 791-3.1-a
 TEST(IpInput, LengthsThatDoNotFitAreDropped) {
   IpHost host;

@@ -61,6 +61,45 @@ TEST(Ipv4, WhatIsWrittenIsReadBack) {
   }
 }
 
+TEST(Ipv4, OfTheNextOfARowIsReadWhatDiffers) {
+  const Bytes first = datagram("payload!");
+  const auto read = parse_ipv4(first);
+  ASSERT_TRUE(read.has_value());
+
+  Ipv4Header h = ip_header(kA, kB, IpProtocol::udp);
+  h.identification = 7;
+  const Bytes next = ip_packet(h, "more of it than before");
+  ParsedIpv4 parsed = *read;
+  ASSERT_TRUE(parse_next_ipv4(next, first, parsed));
+  EXPECT_EQ(parsed.header, parse_ipv4(next)->header);
+  EXPECT_EQ(parsed.payload_size, 22u);
+
+  Bytes broken = next;
+  for (size_t bit = 0; bit < 160; ++bit) {
+    broken[bit / 8] ^= std::byte{1} << (bit % 8);
+    EXPECT_FALSE(parse_next_ipv4(broken, first, parsed)) << "bit " << bit;
+    repair_ip_checksum(broken);
+    const bool may_differ = (bit >= 32 && bit < 48) || (bit >= 80 && bit < 96);  // identification, checksum
+    if (!may_differ && (bit < 16 || bit >= 32)) EXPECT_FALSE(parse_next_ipv4(broken, first, parsed)) << "bit " << bit;
+    broken = next;
+  }
+  for (size_t n = 0; n < next.size(); ++n)
+    EXPECT_FALSE(parse_next_ipv4(ByteSpan(next).first(n), first, parsed)) << n << " bytes";
+}
+
+TEST(Ipv4, ARenewedHeaderIsTheOneOfTheNextDatagram) {
+  Ipv4Header h = ip_header(kA, kB, IpProtocol::udp);
+  h.total_length = 28;
+  Bytes renewed(h.size());
+  h.write(renewed);
+  h.total_length = 1500;
+  h.identification = 0xfffe;
+  Bytes anew(h.size());
+  h.write(anew);
+  Ipv4Header::renew(renewed, 1500, 0xfffe);
+  EXPECT_EQ(renewed, anew);
+}
+
 // req: 791-3.1-a
 TEST(Ipv4, LengthsThatContradictEachOtherAreRefused) {
   const Bytes good = datagram("payload!");

@@ -52,6 +52,24 @@ bool equal_headers(const TcpHeader& a, const TcpHeader& b) {
          a.urgent_pointer == b.urgent_pointer && a.options == b.options;
 }
 
+TEST(TcpHeader, ProgressIsAllThatDiffersInARow) {
+  TcpHeader h{.source_port = 80, .destination_port = 4000, .sequence = 1, .acknowledgment = 9, .window = 500};
+  h.flags = tcp_flag::ack;
+  h.options.timestamps = TcpTimestamps{1, 2};
+  Bytes row(h.size());
+  h.write(row, kA, kB, {});
+
+  h.sequence = 1461;
+  h.flags = tcp_flag::ack | tcp_flag::psh | tcp_flag::urg;
+  h.urgent_pointer = 3;
+  const Bytes text = bytes({1, 2, 3});
+  const ByteSpan piece(text);
+  h.write_progress(row);
+  TcpHeader::close(row, kA, kB, {&piece, 1});
+  row.insert(row.end(), text.begin(), text.end());
+  EXPECT_EQ(row, encode(h, text));
+}
+
 TEST(TcpOptions, ASynLooksLikeLinuxes) {
   TcpOptionSet o;
   o.mss = 1460;
