@@ -268,6 +268,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   void run_loss_timer(TcpTimer timer, Duration delay, Time now);
   void arm_loss_timer(bool advanced, std::optional<Duration> reordering, Time now);
   void arm_loss_timer_for(const SegmentPlan& plan, Time now);
+  void arm_loss_timer_behind_text(Time now);
   bool may_probe_tail() const;
   void run_probe_or_rto(Duration rto, Time now);
   Duration until_rto(Time now) const;
@@ -509,6 +510,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   bool writer_waits_ = false;  // a SEND was not taken whole, and there is no room yet
   bool acked_ = false;         // an ACK came since the last output
   bool deferred_ = false;      // the last output left a burst for later
+  bool text_went_ = false;     // new text, whose loss timer is set when the output is over
   bool in_write_ = false;      // output is to send the first burst of a long SEND: that does not wait
   bool probed_ = false;        // into the window that is zero now
   Rule ack_reason_ = Rule::none;

@@ -41,7 +41,18 @@ void Connection::arm_loss_timer_for(const SegmentPlan& plan, Time now) {
   if (first_again && !timers_.running(TcpTimer::reordering)) {
     return run_loss_timer(TcpTimer::rto, rtt_.rto(), now);
   }
-  if (plan.kind == SegmentPlan::Kind::data && may_probe_tail()) return run_probe_or_rto(until_rto(now), now);
+  if (plan.kind == SegmentPlan::Kind::data) {
+    text_went_ = true;
+  } else if (!loss_timer_running()) {
+    set_timer(TcpTimer::rto, rtt_.rto(), now);
+  }
+}
+
+// New text was sent, in one segment or in fifty: the timer is that of all of it, so it is set once, behind the last
+// (as on Linux).
+void Connection::arm_loss_timer_behind_text(Time now) {
+  if (must_probe()) return;
+  if (may_probe_tail()) return run_probe_or_rto(until_rto(now), now);
   if (!loss_timer_running()) set_timer(TcpTimer::rto, rtt_.rto(), now);
 }
 

@@ -33,6 +33,7 @@ void Connection::output(Time now, Extent extent) {
     }
     if (extent == Extent::one_burst && burst_.end <= snd_.nxt) break;
   }
+  if (std::exchange(text_went_, false)) arm_loss_timer_behind_text(now);
   congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before, deferred_);
   note_app_limit();
   if (std::exchange(acked_, false) && !room_told_) widen_send_buffer();
