@@ -1,8 +1,9 @@
-"""What needs no server: the core by itself, the memory of idle connections, and goodput over wires of its own (bench/goodput.py)."""
+"""What needs no server: the core by itself, its instructions (bench/seeing.py), the memory of idle connections, and goodput over wires of its own (bench/goodput.py)."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,14 @@ def google_benchmark(build, program, *options):
 
 def core(build):
     return google_benchmark(build, "core_bench")
+
+
+def seeing(build):
+    """Instructions a segment (bench/seeing.py)."""
+    if shutil.which("valgrind") is None:
+        raise Failed("valgrind is not installed")
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "seeing.py")
+    return json.loads(output_of(sys.executable, program, build, "--json"))
 
 
 def parts(build):

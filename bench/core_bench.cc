@@ -7,7 +7,7 @@ namespace limpid::bench {
 namespace {
 
 void BulkTransfer(benchmark::State& state) {
-  TwoStacks net({}, static_cast<uint32_t>(state.range(0)));
+  TwoStacks net({}, {.mtu = static_cast<uint32_t>(state.range(0)), .checksums = state.range(1) != 0});
   const auto pair = net.connect(net.listen(80, 8), 80);
   std::vector<std::byte> out(65'536);
   std::vector<std::byte> in(65'536);
@@ -24,7 +24,7 @@ void BulkTransfer(benchmark::State& state) {
   state.counters["per_segment"] =
       benchmark::Counter(segments, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(BulkTransfer)->Arg(1500)->Arg(9000)->Arg(65'535)->ArgName("mtu");
+BENCHMARK(BulkTransfer)->ArgsProduct({{1500, 9000, 65'535}, {1, 0}})->ArgNames({"mtu", "checksums"});
 
 void PingPong(benchmark::State& state) {
   TwoStacks net;

@@ -1,21 +1,30 @@
 // The same transfer as core_bench's BulkTransfer, a fixed number of times: for callgrind, which counts instructions and
 // does not care how busy the machine is.
 //
-//   core_loop BURSTS [MTU]                              each burst is 64 KiB; prints the segments that went
+//   core_loop BURSTS [MTU] [--no-checksums]             each burst is 64 KiB; prints the segments that went
 //   valgrind --tool=callgrind build/bench/core_loop 200       and 1200: the difference, by segment, is the cost of one
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "bench/two_stacks.h"
 
 int main(int argc, char** argv) {
   using namespace std::chrono_literals;
   if (argc < 2) {
-    std::fprintf(stderr, "core_loop BURSTS [MTU]\n");
+    std::fprintf(stderr, "core_loop BURSTS [MTU] [--no-checksums]\n");
     return 2;
   }
   const long bursts = std::atol(argv[1]);
-  limpid::bench::TwoStacks net({}, argc > 2 ? static_cast<uint32_t>(std::atol(argv[2])) : 1500);
+  limpid::bench::Wire wire;
+  for (int i = 2; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--no-checksums") == 0) {
+      wire.checksums = false;
+    } else {
+      wire.mtu = static_cast<uint32_t>(std::atol(argv[i]));
+    }
+  }
+  limpid::bench::TwoStacks net({}, wire);
   const auto pair = net.connect(net.listen(80, 8), 80);
   std::vector<std::byte> out(65'536);
   std::vector<std::byte> in(65'536);

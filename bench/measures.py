@@ -95,6 +95,7 @@ MEASURES = [
 # Without a server: measured by programs of their own (bench/alone.py).
 ALONE = {"memory": "resident memory of an idle connection by their number, both ends in memory",
          "core": "the core alone: nanoseconds a segment, a request, a connection",
+         "seeing": "the core alone: instructions a segment, and what seeing costs of them while nobody looks (bench/seeing.py)",
          "parts": "parts of it by themselves: nanoseconds each",
          "goodput": "goodput by loss, over wires of 100 Mbit/s (bench/goodput.py)"}
 NAMES = [m.name for m in MEASURES] + list(ALONE)

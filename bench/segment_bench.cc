@@ -13,7 +13,7 @@ enum class End { sender, receiver };
 
 // A burst is sent, received with its ACKs sent, and read; only one end's part of it is timed.
 void one_end(benchmark::State& state, End end) {
-  TwoStacks net({}, static_cast<uint32_t>(state.range(0)));
+  TwoStacks net({}, {.mtu = static_cast<uint32_t>(state.range(0))});
   const auto pair = net.connect(net.listen(80, 8), 80);
   const std::vector<std::byte> out(65'536);
   std::vector<std::byte> in(65'536);

@@ -76,9 +76,17 @@ def alone_blocks(result):
     if result.get("core"):
         core = result["core"]
         blocks.append([ALONE["core"] + "  [core]",
-                       line("  a segment of 1460 bytes, ns", [number(core["BulkTransfer/mtu:1500"]["per_segment"] * 1e9)]),
+                       line("  a segment of 1460 bytes, ns", [number(core["BulkTransfer/mtu:1500/checksums:1"]["per_segment"] * 1e9)]),
+                       line("    without checksums", [number(core["BulkTransfer/mtu:1500/checksums:0"]["per_segment"] * 1e9)]),
                        line("  64 bytes there and back, us", [number(core["PingPong"]["cpu_time"] / 1000)]),
                        line("  a connection, SYN to both FINs, us", [number(core["ConnectAndClose"]["cpu_time"] / 1000)])])
+    if result.get("seeing"):
+        seeing = result["seeing"]
+        blocks.append([ALONE["seeing"] + "  [seeing]",
+                       line("  without checksums, beside the copies", [number(seeing["seen"])]),
+                       line("    with an empty tracer", [number(seeing["unseen"])]),
+                       line("    seeing, off, costs", ["%.2f %%" % seeing["cost"]]),
+                       line("  with the checksums of TCP", [number(seeing["with_checksums"])])])
     if result.get("parts"):
         blocks.append([ALONE["parts"] + "  [parts]", *(line("  " + name, [number(ns)]) for name, ns in result["parts"].items())])
     if result.get("goodput"):

@@ -9,16 +9,23 @@
 
 namespace limpid::bench {
 
+struct Wire {
+  uint32_t mtu = 1500;
+  bool checksums = true;  // of TCP; else nobody adds up the text (frame_offload.h)
+};
+
 class Host : public LinkPort, public ReadySink {
  public:
-  Host(const Config& config, uint32_t last_octet, uint32_t mtu) : stack(config, last_octet, *this) {
-    interface_ = stack.add_interface({.name = "wire", .kind = LinkKind::ip, .mtu = mtu, .mac = {}}, *this);
+  Host(const Config& config, uint32_t last_octet, const Wire& wire) : stack(config, last_octet, *this) {
+    interface_ = stack.add_interface(
+        {.name = "wire", .kind = LinkKind::ip, .mtu = wire.mtu, .mac = {}, .open_checksums = !wire.checksums}, *this);
     address = IpAddress::v4(0x0a000000 | last_octet);
     stack.add_address(interface_, address, 8);
   }
 
   Transmit transmit(const TxFrame& frame, Time) override {
-    FrameRef copy = peer->stack.frames().make(static_cast<uint32_t>(frame.size()));
+    const auto size = static_cast<uint32_t>(frame.size());
+    FrameRef copy = peer->stack.frames().make(size);
     std::byte* to = copy->data();
     std::memcpy(to, frame.head.data(), frame.head.size());
     to += frame.head.size();
@@ -26,7 +33,8 @@ class Host : public LinkPort, public ReadySink {
       std::memcpy(to, piece.data(), piece.size());
       to += piece.size();
     }
-    copy->length = static_cast<uint32_t>(frame.size());
+    copy->length = size;
+    copy->offload = frame.offload;
     peer->inbox_.push_back(std::move(copy));
     ++frames_sent;
     return Transmit::taken;
@@ -56,7 +64,8 @@ class Host : public LinkPort, public ReadySink {
 
 class TwoStacks {
  public:
-  explicit TwoStacks(const Config& config = {}, uint32_t mtu = 1500) : client(config, 1, mtu), server(config, 2, mtu) {
+  explicit TwoStacks(const Config& config = {}, const Wire& wire = {})
+      : client(config, 1, wire), server(config, 2, wire) {
     client.peer = &server;
     server.peer = &client;
   }
