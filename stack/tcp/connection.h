@@ -528,28 +528,28 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   // For folding: what is not written is empty in a quiet connection, or said by its place, or by its constructor.
   template <class V>
   static constexpr auto members(V&& v) {
-    return v(Elsewhere<ListHook<DirtyTag>>{}, Elsewhere<ListHook<BlockedTag>>{}, Elsewhere<ListHook<ClockTag>>{},
-             Elsewhere<DemuxEntry>{}, Elsewhere<TimerEntry>{}, &Connection::port_, &Connection::listener_,
-             &Connection::waits_for_accept_, &Connection::orphaned_, &Connection::fast_open_pending_, Elsewhere<bool>{},
-             Elsewhere<TcpEnvironment*>{}, &Connection::path_, &Connection::options_, &Connection::id_,
-             &Connection::number_, &Connection::state_, &Connection::error_, &Connection::soft_error_,
-             &Connection::iss_, &Connection::irs_, &Connection::snd_, &Connection::queue_, &Connection::rcv_,
-             &Connection::agreed_, &Connection::rtt_, &Connection::congestion_, &Connection::ecn_,
-             &Connection::recovery_, &Connection::timers_, &Connection::burst_, &Connection::limits_,
-             &Connection::pace_, &Connection::traffic_, &Connection::send_space_, &Connection::reserved_,
-             &Connection::small_end_, Elsewhere<uint32_t>{}, &Connection::recent_, &Connection::last_ack_sent_,
-             &Connection::rtt_sampled_to_, &Connection::mss_, &Connection::delivered_mss_, &Connection::mtu_version_,
-             &Connection::mtu_until_, &Connection::mtu_doubts_, &Connection::timeouts_, &Connection::probes_,
-             &Connection::probe_interval_, &Connection::peer_segment_, &Connection::octets_unacked_,
-             &Connection::keepalives_, &Connection::stalled_since_, Elsewhere<std::unique_ptr<FastOpenAttempt>>{},
-             Elsewhere<SackReport>{}, &Connection::last_text_, &Connection::quick_acks_, &Connection::attached_,
-             &Connection::fin_queued_, &Connection::receive_shut_, &Connection::opened_fast_,
-             &Connection::syn_text_acked_, &Connection::syn_due_, &Connection::ack_now_, &Connection::probe_due_,
-             &Connection::tail_probe_due_, &Connection::keepalive_due_, &Connection::override_due_,
-             &Connection::more_coming_, &Connection::room_told_, &Connection::writer_waits_, &Connection::acked_,
-             &Connection::deferred_, &Connection::in_write_, &Connection::probed_, &Connection::ack_reason_,
-             &Connection::last_invalid_answer_, &Connection::opened_, &Connection::last_received_,
-             &Connection::last_sent_, &Connection::segments_in_, &Connection::segments_out_, &Connection::resent_);
+    return v(
+        Elsewhere<ListHook<DirtyTag>>{}, Elsewhere<ListHook<BlockedTag>>{}, Elsewhere<ListHook<ClockTag>>{},
+        Elsewhere<DemuxEntry>{}, Elsewhere<TimerEntry>{}, &Connection::port_, &Connection::listener_,
+        &Connection::waits_for_accept_, &Connection::orphaned_, &Connection::fast_open_pending_, Elsewhere<bool>{},
+        Elsewhere<TcpEnvironment*>{}, &Connection::path_, &Connection::options_, &Connection::id_, &Connection::number_,
+        &Connection::state_, &Connection::error_, &Connection::soft_error_, &Connection::iss_, &Connection::irs_,
+        &Connection::snd_, &Connection::queue_, &Connection::rcv_, &Connection::agreed_, &Connection::rtt_,
+        &Connection::congestion_, &Connection::ecn_, &Connection::recovery_, &Connection::timers_, &Connection::burst_,
+        &Connection::limits_, &Connection::pace_, &Connection::traffic_, &Connection::send_space_,
+        &Connection::reserved_, &Connection::small_end_, Elsewhere<uint32_t>{}, &Connection::recent_,
+        &Connection::last_ack_sent_, &Connection::rtt_sampled_to_, &Connection::mss_, &Connection::delivered_mss_,
+        &Connection::mtu_version_, &Connection::mtu_until_, &Connection::mtu_doubts_, &Connection::timeouts_,
+        &Connection::probes_, &Connection::probe_interval_, &Connection::peer_segment_, &Connection::octets_unacked_,
+        &Connection::keepalives_, &Connection::stalled_since_, Elsewhere<std::unique_ptr<FastOpenAttempt>>{},
+        Elsewhere<SackReport>{}, &Connection::last_text_, &Connection::quick_acks_, &Connection::attached_,
+        &Connection::fin_queued_, &Connection::receive_shut_, &Connection::opened_fast_, &Connection::syn_text_acked_,
+        &Connection::syn_due_, &Connection::ack_now_, &Connection::probe_due_, &Connection::tail_probe_due_,
+        &Connection::keepalive_due_, &Connection::override_due_, &Connection::more_coming_, &Connection::room_told_,
+        &Connection::writer_waits_, &Connection::acked_, &Connection::deferred_, &Connection::in_write_,
+        &Connection::text_went_, &Connection::probed_, &Connection::ack_reason_, &Connection::last_invalid_answer_,
+        &Connection::opened_, &Connection::last_received_, &Connection::last_sent_, &Connection::segments_in_,
+        &Connection::segments_out_, &Connection::resent_);
   }
 };
 

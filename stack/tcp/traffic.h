@@ -43,7 +43,7 @@ struct Traffic {
 
   template <class V>
   static constexpr auto members(V&& v) {
-    return v(&Traffic::totals, &Traffic::tuning, &Traffic::chunks, &Traffic::timeouts_since);
+    return v(&Traffic::totals, &Traffic::tuning, &Traffic::chunks, &Traffic::echo_taken, &Traffic::timeouts_since);
   }
 };
 
