@@ -291,9 +291,13 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
     return length == mss_ || override_due_ || small_is_worth_sending(length, unsent, usable);
   }
   bool small_is_worth_sending(uint32_t length, uint32_t unsent, uint32_t usable) const;
-  // Whether IP may be given a burst in one piece. Urgent data stays apart, since a pointer is copied to each
-  // packet as it is; so does CWR, which belongs on one.
-  bool may_go_uncut() const { return path_.in_one_piece && snd_.up <= snd_.nxt && !ecn_.tells_reduction(); }
+  // Whether IP may be given a burst in one piece. Urgent data stays apart, since a pointer is copied to each packet as
+  // it is; so does CWR, which belongs on one. A pacer spreads segments more finely than bursts, unless the device wants
+  // these.
+  bool may_go_uncut() const {
+    if (!path_.in_one_piece || (!path_.offloads && paced())) return false;
+    return snd_.up <= snd_.nxt && !ecn_.tells_reduction();
+  }
   void take_whole_burst(SegmentPlan& plan) const;
   uint32_t burst_most() const;
   bool better_later(uint32_t usable, uint32_t allowed, Time now);
