@@ -79,8 +79,10 @@ void RealMachine::note_gaps(Time now) {
 }
 
 void RealMachine::unlock() {
+  const int saved = errno;  // the call that ends with this visit may have its result in it
   if (worth_a_glance()) glance();
   leave_lock();
+  errno = saved;
 }
 
 void RealMachine::leave_lock() {
