@@ -2,6 +2,8 @@
 // does not own goes to its owner before any stack sees it.
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <vector>
 
 #include "stack/runtime/real_world.h"
 
@@ -22,11 +24,11 @@ void RealMachine::hand_over() {
   ports_.sort_out(flow_owner_, own_share_, strays_);
   if (strays_.empty()) return;
   handed_over_.fetch_add(strays_.size(), std::memory_order_relaxed);
-  std::ranges::stable_sort(strays_, {}, &DevicePorts::Stray::owner);
-  for (auto begin = strays_.cbegin(); begin != strays_.cend();) {
-    const auto end = std::find_if(begin, strays_.cend(), [&](const auto& s) { return s.owner != begin->owner; });
-    siblings_[begin->owner]->take_over({begin, end});
-    begin = end;
+  std::vector<DevicePorts::Stray> of_one;
+  for (uint16_t owner = 0; owner < siblings_.size(); ++owner) {
+    of_one.clear();
+    std::ranges::copy_if(strays_, std::back_inserter(of_one), [owner](const auto& s) { return s.owner == owner; });
+    if (!of_one.empty()) siblings_[owner]->take_over(of_one);
   }
 }
 

@@ -281,14 +281,14 @@ size_t Tcp::unfinished() const {
 
 std::string Tcp::check_invariants(Time now) const {
   std::string first;
-  connections_.each([&](const Connection& c) {
+  connections_.each_whole([&](const Connection& c) {
     if (!first.empty()) return;
     if (const char* broken = c.broken_invariant(now))
       first = fmt::format("connection {} ({} {} {}): {}", c.number(), c.tuple().local.to_string(), name(c.state()),
                           c.tuple().remote.to_string(), broken);
     if (c.released() && !c.attached()) first = fmt::format("connection {} is over and nobody holds it", c.number());
   });
-  if (const char* broken = connections_.broken_invariant(); first.empty() && broken != nullptr) return broken;
+  if (const char* broken = connections_.broken_invariant(now); first.empty() && broken != nullptr) return broken;
   return first;
 }
 

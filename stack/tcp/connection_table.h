@@ -78,8 +78,9 @@ class ConnectionTable {
   }
   Time next_look() const { return whole_ > env_.config.whole_connections && !clock_.empty() ? look_again_ : kNever; }
 
-  // What is folded comes out as it went in; null if so.
-  const char* broken_invariant() const;
+  // What is folded comes out as it went in; null if so. Of thousands a part is looked at, another one with each that is
+  // folded.
+  const char* broken_invariant(Time now) const;
 
  private:
   static constexpr uint32_t kFree = uint32_t{1} << 31;

@@ -143,7 +143,9 @@ Time VirtualHost::lock() {
 
 void VirtualHost::unlock() {
   stack_.flush(now_);
+  const std::vector<Errand> errands = std::exchange(errands_, {});
   mutex_.unlock();
+  for (const Errand& errand : errands) errand.run(errand.what);
 }
 
 Transmit VirtualHost::transmit(const TxFrame& frame, Time now) {

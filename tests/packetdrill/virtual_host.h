@@ -52,9 +52,13 @@ class VirtualHost final : public World, public Machine, private LinkPort, privat
   void wake(Waiter& waiter) override { waiter.raised.store(1, std::memory_order_relaxed); }
   Stack& stack() override { return stack_; }
   void set_ready_sink(ReadySink* sink) override { sink_ = sink; }
+  void after_unlock(Errand errand) override { errands_.push_back(errand); }
 
   // --- World ---
   Wake wait(Waiter& waiter, Machine& machine, Time deadline, std::span<pollfd> kernel) override;
+  Wake wait_at(Waiter& waiter, std::span<Machine* const> machines, Time deadline, std::span<pollfd> kernel) override {
+    return wait(waiter, *machines.front(), deadline, kernel);
+  }
   void prepare_for_descriptors(Waiter&) override {}
   int start_thread(ThreadId&, ThreadFunction, void*) override;
   int join_thread(ThreadId, void**) override;
@@ -86,6 +90,7 @@ class VirtualHost final : public World, public Machine, private LinkPort, privat
   std::condition_variable changed_;
   Time now_;
   ReadySink* sink_ = nullptr;
+  std::vector<Errand> errands_;  // for when the lock is let go
   std::deque<Sent> sent_;
   std::vector<Sleeper*> sleepers_;
   bool released_any_ = false;  // since the driver's last pause

@@ -85,9 +85,7 @@ std::string describe(const Scenario& scenario) {
   for (const HostPlan& host : scenario.hosts) {
     const TcpConfig& tcp = host.config.tcp;
     text += fmt::format(
-        "  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}{}{}{}
-        ", host.name,
-        to_ms(tcp.msl),
+        "  host {}: msl {}ms, delayed ACK {}ms, {}, ECN {}, IW {}{}{}{}{}{}{}{}{}{}\n", host.name, to_ms(tcp.msl),
         to_ms(tcp.delayed_ack), name(tcp.congestion), name(tcp.ecn), tcp.initial_window_segments,
         tcp.offer_window_scale ? "" : ", no window scale", tcp.offer_timestamps ? "" : ", no timestamps",
         tcp.offer_sack ? "" : ", no SACK", tcp.send_dsack ? "" : ", no D-SACK",
