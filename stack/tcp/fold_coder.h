@@ -165,6 +165,8 @@ class FoldCoder {
 
   // --- what the place says ---
   void code(Path& v, const Path& like) {
+    // As many as there are, or this does not compile.
+    [[maybe_unused]] const auto& [m1, m2, m3, m4, m5, m6, m7, m8, m9] = like;
     code_address(v.source, place_.tuple.local.address, like.source);
     code_address(v.next_hop, place_.tuple.remote.address, like.next_hop);
     code(v.interface, like.interface);
@@ -172,6 +174,8 @@ class FoldCoder {
     code(v.broadcast, like.broadcast);
     code(v.echo, like.echo);
     code(v.offloads, like.offloads);
+    code(v.open_checksums, like.open_checksums);
+    code(v.in_one_piece, like.in_one_piece);
   }
   void code_address(IpAddress& v, const IpAddress& likely, const IpAddress& like) {
     switch (number(v == likely ? 0 : v == like ? 1 : v.is_v4() ? 2 : v.is_set() ? 3 : 4)) {
