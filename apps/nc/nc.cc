@@ -83,7 +83,16 @@ class Relay {
         unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(*n));
     if (!input_ended_ || !unsent_.empty() || !sending_) return;
     sending_ = false;
-    if (!options_.udp) socket_.shutdown_send();  // our FIN: we have said all, and go on listening
+    if (!options_.udp) end_sending();
+  }
+
+  // Our FIN: we have said all, and go on listening. Where a RST came meanwhile, listening will tell.
+  void end_sending() {
+    try {
+      socket_.shutdown_send();
+    } catch (const std::system_error& e) {
+      if (e.code() != std::errc::not_connected) throw;
+    }
   }
 
   Socket& socket_;
