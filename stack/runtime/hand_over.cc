@@ -25,7 +25,7 @@ void RealMachine::hand_over() {
   if (strays_.empty()) return;
   handed_over_.fetch_add(strays_.size(), std::memory_order_relaxed);
   std::vector<DevicePorts::Stray> of_one;
-  for (uint16_t owner = 0; owner < siblings_.size(); ++owner) {
+  for (size_t owner = 0; owner < siblings_.size(); ++owner) {
     of_one.clear();
     std::ranges::copy_if(strays_, std::back_inserter(of_one), [owner](const auto& s) { return s.owner == owner; });
     if (!of_one.empty()) siblings_[owner]->take_over(of_one);
