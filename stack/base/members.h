@@ -30,6 +30,7 @@ class MembersSize {
   }
   template <class M>
   constexpr void add(Elsewhere<M>) {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): a member may be a pointer, and its own size is what is meant
     end_ = (end_ + alignof(M) - 1) / alignof(M) * alignof(M) + sizeof(M);
     align_ = std::max(align_, alignof(M));
   }
