@@ -2,7 +2,7 @@
 import json
 import struct
 
-from harness import KERNEL, MIB, InteropTest, binary, main, run, running
+from harness import KERNEL, MIB, InteropTest, binary, kernel_drops_for_checksums, main, run, running
 
 LARGE = 3000  # bytes: no packet of the MTU
 
@@ -49,8 +49,10 @@ class Offloads(InteropTest):
 
     def test_faults_leave_in_one_piece_what_they_do_not_touch(self):
         # The capture stands in front of the faults: what comes in has been through them.
-        for lengths in self.both_ways("--fault", "loss=0.5%,reorder=0.5%,dup=0.5%", size=5 * MIB):
+        for lengths in self.both_ways("--fault", "loss=0.5%,reorder=0.5%,dup=0.5%,corrupt=100ppm", size=5 * MIB):
             self.assertGreater(max(lengths), LARGE)
+        # What was corrupted on its way to the kernel, the kernel has counted.
+        self.drops_before = kernel_drops_for_checksums()
 
 
 if __name__ == "__main__":
