@@ -80,7 +80,9 @@ TEST(Ipv4, OfTheNextOfARowIsReadWhatDiffers) {
     EXPECT_FALSE(parse_next_ipv4(broken, first, parsed)) << "bit " << bit;
     repair_ip_checksum(broken);
     const bool may_differ = (bit >= 32 && bit < 48) || (bit >= 80 && bit < 96);  // identification, checksum
-    if (!may_differ && (bit < 16 || bit >= 32)) EXPECT_FALSE(parse_next_ipv4(broken, first, parsed)) << "bit " << bit;
+    if (!may_differ && (bit < 16 || bit >= 32)) {
+      EXPECT_FALSE(parse_next_ipv4(broken, first, parsed)) << "bit " << bit;
+    }
     broken = next;
   }
   for (size_t n = 0; n < next.size(); ++n)
