@@ -182,8 +182,9 @@ SendOutcome Ip::State::transmit_cut(Interface& out, const Path& path, HeaderBuff
     EthernetHeader{.destination = neighbor.mac, .source = out.config.mac, .type = ether_type::ipv4}.write(
         head.prepend(link_header));
   }
-  for (SuperSegment s(head.bytes(), link_header, body, within); s.next(); ++packets_taken) {
-    if (frame_out(out, {.head = s.head(), .body = s.body(), .event = event}, now) == Transmit::refused)
+  for (SuperSegment s(head.bytes(), link_header, body, within, out.config.open_checksums); s.next(); ++packets_taken) {
+    const TxFrame packet{.head = s.head(), .body = s.body(), .event = event, .offload = s.offload()};
+    if (frame_out(out, packet, now) == Transmit::refused)
       return packets_taken == 0 ? SendOutcome::refused : SendOutcome::partly;
   }
   return SendOutcome::sent;

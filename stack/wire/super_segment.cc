@@ -17,13 +17,14 @@ constexpr size_t kTcpSequence = 4, kTcpOffset = 12, kTcpFlags = 13;
 }  // namespace
 
 SuperSegment::SuperSegment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body,
-                           const FrameOffload& offload)
+                           const FrameOffload& offload, bool leave_open)
     : whole_head_(head),
       link_header_(link_header),
       offload_(offload),
       pieces_(body),
       text_(total_size(body)),
-      each_(offload.segment_text > 0 ? offload.segment_text : text_) {
+      each_(offload.segment_text > 0 ? offload.segment_text : text_),
+      leave_open_(leave_open) {
   const size_t tcp_at = offload.checksum_begin;
   over_ = head.size() > kLargestHead || tcp_at + offload.checksum_field + 2 > head.size();
   if (offload.segment_text > 0)
@@ -58,10 +59,12 @@ bool SuperSegment::next(uint32_t most) {
     return true;
   }
   const bool several = length_ > each_;
-  left_open_ = several ? offload_ : FrameOffload{};
+  const bool open = several || leave_open_;
+  left_open_ = open ? offload_ : FrameOffload{};
+  if (!several) left_open_.segment_text = 0;
   const MutableByteSpan head = MutableByteSpan(copy_).first(whole_head_.size());
   write_ip(head.subspan(link_header_, offload_.checksum_begin - link_header_));
-  write_tcp(head.subspan(offload_.checksum_begin), several);
+  write_tcp(head.subspan(offload_.checksum_begin), open);
   return true;
 }
 

@@ -31,13 +31,14 @@ class SuperSegment {
 
   // `head`: all headers, a link header of `link_header` bytes first; `offload`: its open checksum is TCP's. Of a frame
   // that is one packet the beginning, as far as the checksum's field at least. One whose head cannot hold its headers
-  // has no packets.
-  SuperSegment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body, const FrameOffload& offload);
+  // has no packets. `leave_open`: of a super-segment the checksum of each packet stays open, too.
+  SuperSegment(ByteSpan head, size_t link_header, std::span<const ByteSpan> body, const FrameOffload& offload,
+               bool leave_open = false);
 
   bool next(uint32_t most = 1);  // makes a piece of the next `most` packets, or of what is left; false: nothing was
   ByteSpan head() const { return ByteSpan(copy_).first(whole_head_.size()); }
   std::span<const ByteSpan> body() const { return share_; }   // good until next()
-  const FrameOffload& offload() const { return left_open_; }  // of the piece: all zero, unless it is several packets
+  const FrameOffload& offload() const { return left_open_; }  // of the piece: what is left undone of it
 
  private:
   void take_text(size_t bytes);
@@ -56,6 +57,7 @@ class SuperSegment {
   size_t done_ = 0;     // bytes of text in packets before this piece
   size_t length_ = 0;   // and in this piece
   uint32_t index_ = 0;  // of its first packet
+  bool leave_open_;
   bool over_ = false;
   Checksum ip_sum_;      // of what is the same in every packet
   Checksum pseudo_sum_;  // likewise, the length not included

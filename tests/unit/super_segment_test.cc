@@ -197,6 +197,28 @@ TEST(SuperSegment, ItsPiecesStandForTheSamePackets) {
   EXPECT_FALSE(super.next(1));
 }
 
+// For a device that finishes checksums and does not cut: cut, and each packet like one that was sent so.
+TEST(SuperSegment, EachPacketsChecksumMayStayOpen) {
+  const Super s = super_segment(2500, 1000, kAck | tcp_flag::psh);
+  const auto packets = cut(s);
+  const ByteSpan body = as_span(s.text);
+  SuperSegment super(s.head, s.link_header, {&body, 1}, s.offload, true);
+  for (const Cut& packet : packets) {
+    ASSERT_TRUE(super.next());
+    EXPECT_TRUE(super.offload().checksum_open);
+    EXPECT_EQ(super.offload().segment_text, 0);
+    Super one{.head = Bytes(super.head().begin(), super.head().end()),
+              .text = {reinterpret_cast<const char*>(super.body()[0].data()), super.body()[0].size()},
+              .offload = super.offload()};
+    const auto finished = cut(one);  // its checksum is added up, and looked at
+    ASSERT_EQ(finished.size(), 1U);
+    EXPECT_EQ(finished[0].text, packet.text);
+    EXPECT_EQ(finished[0].tcp.sequence, packet.tcp.sequence);
+    EXPECT_EQ(finished[0].tcp.flags, packet.tcp.flags);
+  }
+  EXPECT_FALSE(super.next());
+}
+
 TEST(SuperSegment, ItsTextIsFoundOnlyWhereItsHeadersAgree) {
   const Super s = super_segment(3000, 1000, kAck, 14);
   Bytes frame = s.head;
