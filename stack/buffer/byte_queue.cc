@@ -5,11 +5,6 @@
 #include <utility>
 
 namespace limpid {
-namespace {
-
-constexpr size_t kFirstChunk = 1024;  // a request or a keystroke: most connections never hold more
-
-}  // namespace
 
 void ByteQueue::append(ByteSpan bytes, ChunkPool& pool) {
   while (!bytes.empty()) {
@@ -34,12 +29,12 @@ void ByteQueue::adopt(ChunkPool::Memory chunk, size_t length, ChunkPool& pool) {
 }
 
 void ByteQueue::add_chunk(size_t wanted, ChunkPool& pool) {
-  const bool small = chunks_.empty() && wanted <= kFirstChunk;
-  const size_t capacity = small ? kFirstChunk : ChunkPool::kChunk;
+  const bool small = chunks_.empty() && wanted <= ChunkPool::kSmall;
+  const size_t capacity = small ? ChunkPool::kSmall : ChunkPool::kChunk;
   chunks_.push_back({.first = end_,
                      .used = 0,
                      .capacity = static_cast<uint32_t>(capacity),
-                     .bytes = small ? ChunkPool::Memory(new std::byte[kFirstChunk]) : pool.take()});
+                     .bytes = small ? pool.take_small() : pool.take()});
   memory_ += capacity;
 }
 

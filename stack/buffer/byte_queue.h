@@ -6,7 +6,7 @@
 //
 // User bytes are copied in once, or written by the user into a chunk that the queue then takes; segments, sent for the
 // first or the fifth time, are slices of the chunks. A chunk does not move and does not change until all of it is
-// acknowledged. Small writes share a chunk; an empty queue owns no memory.
+// acknowledged. Small writes share a chunk; an empty queue owns none.
 #pragma once
 
 #include <cstdint>

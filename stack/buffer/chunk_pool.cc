@@ -5,23 +5,23 @@
 
 namespace limpid {
 
-ChunkPool::~ChunkPool() {
-  while (free_ != nullptr) delete[] reinterpret_cast<std::byte*>(std::exchange(free_, free_->next));
+ChunkPool::Shelf::~Shelf() {
+  while (free != nullptr) delete[] reinterpret_cast<std::byte*>(std::exchange(free, free->next));
 }
 
-ChunkPool::Memory ChunkPool::take() {
-  if (free_ == nullptr) return Memory(new std::byte[kChunk], GiveBack{this});
-  --kept_;
-  return Memory(reinterpret_cast<std::byte*>(std::exchange(free_, free_->next)), GiveBack{this});
+std::byte* ChunkPool::Shelf::take(size_t size) {
+  if (free == nullptr) return new std::byte[size];
+  --kept;
+  return reinterpret_cast<std::byte*>(std::exchange(free, free->next));
 }
 
-void ChunkPool::give_back(std::byte* chunk) {
-  if (kept_ == kMostKept) {
+void ChunkPool::Shelf::give_back(std::byte* chunk) {
+  if (kept == kMostKept) {
     delete[] chunk;
     return;
   }
-  free_ = new (chunk) Free{free_};
-  ++kept_;
+  free = new (chunk) Free{free};
+  ++kept;
 }
 
 }  // namespace limpid

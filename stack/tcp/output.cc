@@ -94,7 +94,7 @@ SegmentPlan Connection::plan_resend() {
 
 // What is only missing so far, once there is nothing better to send (RFC 6675 §5 (C)).
 SegmentPlan Connection::plan_risked_resend() {
-  if (snd_.wnd == 0 || in_flight() + mss_ > congestion_.cwnd()) return {};
+  if (!recovery_.may_risk() || snd_.wnd == 0 || in_flight() + mss_ > congestion_.cwnd()) return {};
   const auto range = recovery_.next_to_risk(mss_);
   return range && !held_back_by_pace() ? plan_again(*range) : SegmentPlan{};
 }

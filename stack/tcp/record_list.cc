@@ -46,8 +46,16 @@ void RecordList::push_back(const SendRecord& record) {
 void RecordList::pop_front() {
   --size_;
   Chunk& c = *chunks_.front();
-  if (++c.begin < c.end) return;
-  chunks_.erase(chunks_.begin());
+  if (++c.begin == c.end) release(0);
+}
+
+// A chunk that has become empty.
+void RecordList::release(size_t chunk) {
+  if (size_ > 0) {
+    chunks_.erase(chunks_.begin() + static_cast<ptrdiff_t>(chunk));
+  } else {
+    chunks_.front()->begin = chunks_.front()->end = 0;
+  }
 }
 
 // After this the chunk of `p` has a free slot behind its last record.
@@ -88,7 +96,7 @@ void RecordList::erase(Pos p) {
   Chunk& c = *chunks_[p.chunk];
   std::move(c.records.begin() + static_cast<ptrdiff_t>(p.slot) + 1, c.records.begin() + static_cast<ptrdiff_t>(c.end),
             c.records.begin() + static_cast<ptrdiff_t>(p.slot));
-  if (--c.end == c.begin) chunks_.erase(chunks_.begin() + static_cast<ptrdiff_t>(p.chunk));
+  if (--c.end == c.begin) release(p.chunk);
 }
 
 }  // namespace limpid

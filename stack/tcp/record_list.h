@@ -4,7 +4,7 @@
 //
 // What is sent joins at the end and what is acknowledged leaves at the front, as in a queue; but a SACK block also cuts
 // a record in two, or lets neighbors become one, anywhere. To find a place costs a binary search, to change one moves
-// at most a chunk: never the whole window.
+// at most a chunk: never the whole window. The last chunk stays when it has become empty.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ class RecordList {
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
 
-  Pos first() const { return {0, empty() ? 0 : chunks_[0]->begin}; }
+  Pos first() const { return empty() ? Pos{chunks_.size(), 0} : Pos{0, chunks_[0]->begin}; }
   Pos last() const { return {chunks_.size() - 1, chunks_.back()->end - 1}; }
   bool valid(Pos p) const { return p.chunk < chunks_.size(); }  // not past the last
   SendRecord& operator[](Pos p) { return chunks_[p.chunk]->records[p.slot]; }
@@ -56,6 +56,7 @@ class RecordList {
     size_t count() const { return end - begin; }
   };
   void make_room(Pos& p);
+  void release(size_t chunk);
 
   std::vector<std::unique_ptr<Chunk>> chunks_;
   size_t size_ = 0;

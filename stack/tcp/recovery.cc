@@ -15,7 +15,7 @@ void Recovery::resent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp&
 }
 
 std::optional<SentRange> Recovery::next_to_risk(uint32_t mss) const {
-  if (use_rack_ || !sack_ || !board_ || state_ != CaState::recovery) return {};
+  if (!may_risk()) return {};
   if (auto hole = board_->next_hole(mss)) {
     hole->why = Rule::tcp_hole;
     return hole;
@@ -55,7 +55,7 @@ AckNews Recovery::read(const AckInput& in, Duration min_rtt) {
     const int64_t distance = (news.fack - *news.reordered + in.mss - 1) / in.mss;
     reordering_ = std::max(reordering_, static_cast<uint16_t>(std::min<int64_t>(distance, kMostReordering)));
   }
-  if (board_->empty()) board_.reset();
+  if (board_->empty()) spare_board_ = std::move(board_);
   return news;
 }
 

@@ -69,7 +69,7 @@ class Recovery {
  public:
   // --- sending ---
   void sent(SeqPos seq, SeqPos end, uint32_t mss, const DeliveryStamp& stamp, Time now) {
-    if (!board_) board_ = std::make_unique<SackScoreboard>();
+    if (!board_) board_ = spare_board_ ? std::move(spare_board_) : std::make_unique<SackScoreboard>();
     board_->sent(seq, end, mss, stamp, now);
   }
   void burst_ended(bool pushed) { board_->burst_ended(pushed); }  // with what was sent just now
@@ -112,6 +112,7 @@ class Recovery {
   }
   SentRange last_segment(uint32_t mss) const { return board_->last_segment(mss); }
   // RFC 6675 §4, NextSeg (3) and (4), without RACK: nothing is known to be lost, and nothing new may go.
+  bool may_risk() const { return state_ == CaState::recovery && sack_ && !use_rack_ && board_; }
   std::optional<SentRange> next_to_risk(uint32_t mss) const;
   void rescue_sent() { rescued_ = true; }
   bool urgent() const { return urgent_; }  // the next retransmission goes whatever the window says
@@ -176,10 +177,11 @@ class Recovery {
   static constexpr uint16_t kDupThresh = 3;         // of RFC 5681, 6675 and 8985
   static constexpr uint16_t kMostReordering = 300;  // Linux tcp_max_reordering
 
-  std::unique_ptr<SackScoreboard> board_;  // while something is unacknowledged
-  SeqPos high_seq_ = kNone;                // RecoveryPoint of RFC 6675, recover of RFC 6582
-  SeqPos undo_from_ = kNone;               // SND.UNA when the window was reduced; none: nothing to undo
-  Time first_resent_ = kNever;             // RetransmitTS of RFC 4015 §3.2
+  std::unique_ptr<SackScoreboard> board_;        // while something is unacknowledged
+  std::unique_ptr<SackScoreboard> spare_board_;  // the same, empty, while nothing is
+  SeqPos high_seq_ = kNone;                      // RecoveryPoint of RFC 6675, recover of RFC 6582
+  SeqPos undo_from_ = kNone;                     // SND.UNA when the window was reduced; none: nothing to undo
+  Time first_resent_ = kNever;                   // RetransmitTS of RFC 4015 §3.2
   Rack rack_;
   TailLossProbe probe_;
   uint32_t unproven_ = 0;         // bytes resent since, that no DSACK has shown to be needless
@@ -198,11 +200,11 @@ class Recovery {
  public:  // for folding (tcp/fold.h)
   template <class V>
   static constexpr auto members(V&& v) {
-    return v(Elsewhere<std::unique_ptr<SackScoreboard>>{}, &Recovery::high_seq_, &Recovery::undo_from_,
-             &Recovery::first_resent_, &Recovery::rack_, &Recovery::probe_, &Recovery::unproven_,
-             &Recovery::duplicates_, &Recovery::most_duplicates_, &Recovery::reordering_, &Recovery::state_,
-             &Recovery::frto_, &Recovery::resent_any_, &Recovery::urgent_, &Recovery::window_kept_, &Recovery::rescued_,
-             &Recovery::sack_, &Recovery::use_rack_);
+    return v(Elsewhere<std::unique_ptr<SackScoreboard>>{}, Elsewhere<std::unique_ptr<SackScoreboard>>{},
+             &Recovery::high_seq_, &Recovery::undo_from_, &Recovery::first_resent_, &Recovery::rack_, &Recovery::probe_,
+             &Recovery::unproven_, &Recovery::duplicates_, &Recovery::most_duplicates_, &Recovery::reordering_,
+             &Recovery::state_, &Recovery::frto_, &Recovery::resent_any_, &Recovery::urgent_, &Recovery::window_kept_,
+             &Recovery::rescued_, &Recovery::sack_, &Recovery::use_rack_);
   }
 };
 

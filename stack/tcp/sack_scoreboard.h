@@ -4,7 +4,7 @@
 //    | lost | sacked | lost, resent | sacked | in the network   |
 //
 // Ranges touch, are cut at the edge of any SACK block and become one again where nothing tells them apart. It knows
-// what is the case; recovery.h decides what follows. It exists while anything is unacknowledged, and no longer.
+// what is the case; recovery.h decides what follows. It is in use while anything is unacknowledged.
 //
 // The cost of an ACK follows what it changes, never the window: what was SACKed is one range however often it is
 // reported, and two cursors pass over what needs no second look.
