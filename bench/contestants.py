@@ -117,6 +117,7 @@ def make(name, tools):
         "loopback": lambda: Loopback(name, tools),
         "veth": lambda: Veth(name, tools),
         "ours": lambda: Ours(name, tools),
+        "ours-asleep": lambda: Ours(name, tools, "--busy-poll", "0"),
         "ours-busy": lambda: Ours(name, tools, *busy),
         "ours-zerocopy": lambda: Ours(name, tools, "--zerocopy"),
         "null": lambda: Null(name, tools, "--copy", str(RING)),

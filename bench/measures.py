@@ -51,7 +51,7 @@ FIGURES = {
 }
 
 BULK = ("loopback", "veth", "ours", "ours-zerocopy", "null", "null-nocopy")
-SMALL = ("loopback", "veth", "ours", "ours-busy", "null-nocopy", "null-busy")
+SMALL = ("loopback", "veth", "ours", "ours-asleep", "ours-busy", "null-nocopy", "null-busy")
 CURVE = ("loopback", "veth", "ours")
 
 SIZES = (64, 256, 1024, 4096, 16384, 65536, 131072)
@@ -104,7 +104,7 @@ NAMES = [m.name for m in MEASURES] + list(ALONE)
 HEADLINES = (("to", "gbit_per_s", "bulk to"), ("from", "gbit_per_s", "bulk from"), ("ping-pong", "p50_us", "ping-pong p50"),
              ("connections", "per_s", "connections"))
 
-TITLES = {"loopback": "kernel lo", "veth": "kernel veth", "ours": "ours", "ours-zerocopy": "ours, zero-copy", "ours-busy": "ours, busy",
+TITLES = {"loopback": "kernel lo", "veth": "kernel veth", "ours": "ours", "ours-zerocopy": "ours, zero-copy", "ours-asleep": "ours, asleep", "ours-busy": "ours, busy",
           "null": "null, copy", "null-nocopy": "null", "null-busy": "null, busy", "ours+rps": "ours, RPS", "ours-zerocopy+rps": "zero-copy, RPS", "null+rps": "null, copy, RPS",
           "null-nocopy+rps": "null, RPS"}
 

@@ -242,7 +242,7 @@ void OpenHost::State::open(const HostOptions& options) {
     auto device = add_faults(std::move(devices[i]), options.fault, seed + i);
     device = add_capture(std::move(device), options.pcapng, now);
     const InterfaceId interface = machine.add_device(std::move(device));
-    machine.set_busy_poll(std::chrono::microseconds(options.busy_poll_us));
+    if (options.busy_poll_us) machine.set_busy_poll(std::chrono::microseconds(*options.busy_poll_us));
     Hold hold(machine);
     hold.stack().add_address(interface, network.address, network.prefix);
     hold.stack().add_route(IpAddress::v4(0), 0, interface, gateway);
@@ -315,7 +315,8 @@ void add_host_options(CLI::App& app, HostOptions& options) {
   group->add_flag("!--no-offloads", options.offloads,
                   "packets of the MTU and finished checksums only, over the device");
   group->add_option("--busy-poll", options.busy_poll_us,
-                    "microseconds for which a waiting call looks at the device again and again before it sleeps");
+                    "microseconds for which a waiting call looks at the device again and again before it sleeps; 0: it "
+                    "sleeps at once (default: up to 50 while that has paid lately)");
   group->add_option(
       "--tcp-fast-open", options.tcp_fast_open,
       "what TCP Fast Open may do, as Linux's tcp_fastopen: 1 (default): clients, 2: servers, 3: both, 0: nobody");

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace CLI {
@@ -37,8 +38,9 @@ struct HostOptions {
   std::string qlog;     // write every event as qlog, for viewers and scripts, to this file
   bool offloads =
       true;  // 64 KiB segments and open checksums over TUN, where the kernel has them and no fault is asked for
-  uint16_t queues = 1;         // of the TUN, each with a stack of its own
-  uint32_t busy_poll_us = 0;   // a waiting call looks at the device for so long before it sleeps
+  uint16_t queues = 1;  // of the TUN, each with a stack of its own
+  // A waiting call looks at the device for so long before it sleeps; none: for a moment, where that has paid lately.
+  std::optional<uint32_t> busy_poll_us{};
   uint32_t tcp_fast_open = 1;  // what TCP Fast Open may do: the bits of fast_open_bit (stack/config.h)
   std::string fault;           // harm packets by this plan, both ways: drivers/fault.h says how a plan is written
   uint64_t seed = 0;           // of the stack's randomness and of the faults; 0: from the system

@@ -18,10 +18,8 @@ namespace {
 constexpr size_t kMostKernelDescriptors = 16;  // of a call that leads; one that waits for more sleeps in poll()
 constexpr int kUnasked = 8;                    // full readings in a row before poll() is asked again
 constexpr Duration kAsleep = std::chrono::microseconds(3);  // poll() took longer than that: there was nothing yet
-constexpr Duration kBulkLook = std::chrono::microseconds(20);
-constexpr uint64_t kBulkSegments = 16;  // so many between two waits are bulk
-constexpr uint32_t kLookHopes = 4;      // looks in vain in a row before they become rare …
-constexpr uint32_t kSeldom = 32;        // … one wait in so many
+constexpr Duration kHopefulLook = std::chrono::microseconds(50);
+constexpr uint32_t kSeldom = 32;  // where looks are in vain: one wait in so many
 constexpr Duration kForever = std::chrono::hours(24 * 365);
 
 // poll() is a point where a thread may be cancelled; a leader would take the lead with it.
@@ -85,20 +83,21 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   return turned;
 }
 
-// As long as the call wishes. And for a moment amid bulk, which is about to go on: to fall asleep and to be woken costs
-// both ends more than that. Where it does not go on so soon, the attempts become rare.
+// As long as the call wishes, or the machine was told. Otherwise for a moment, while that has paid lately: amid bulk,
+// or requests that follow each other, the next frame is nearly here, and to fall asleep and to be woken takes longer
+// and costs more. Where looks are in vain they become rare. Not while other calls sleep: they may have use for the
+// processor.
 Duration RealMachine::how_long_to_look(const Patience& patience) {
-  const uint64_t before =
-      std::exchange(segments_, stack_.counters()[Counter::tcp_in] + stack_.counters()[Counter::tcp_out]);
-  looks_for_bulk_ =
-      segments_ - before >= kBulkSegments && !active_followers() && (look_hopes_ > 0 || ++unlooked_ >= kSeldom);
-  if (!looks_for_bulk_) return patience.busy;
+  looks_in_hope_ = false;
+  if (patience.busy) return *patience.busy;
+  if (active_followers() || (look_hopes_ == 0 && ++unlooked_ < kSeldom)) return Duration::zero();
+  looks_in_hope_ = true;
   unlooked_ = 0;
-  return std::max(patience.busy, kBulkLook);
+  return kHopefulLook;
 }
 
 void RealMachine::note_look(bool found) {
-  if (!looks_for_bulk_) return;
+  if (!looks_in_hope_) return;
   if (found) {
     look_hopes_ = kLookHopes;
   } else if (look_hopes_ > 0) {

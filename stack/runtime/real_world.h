@@ -31,8 +31,8 @@ struct Patience {
   Time until = kNever;         // on the machine's clock
   std::span<pollfd> kernel{};  // descriptors of the kernel's (revents are set)
   const sigset_t* mask = nullptr;
-  Duration busy{};    // looks again and again for so long before it sleeps
-  bool waits = true;  // false: takes what is there
+  std::optional<Duration> busy{};  // looks again and again for so long before it sleeps; none: as seems worth it
+  bool waits = true;               // false: takes what is there
 };
 
 // A call that sleeps while somebody else is at the devices: in the list of each machine that it waits for.
@@ -64,7 +64,8 @@ class RealMachine final : public Machine, private ReadySink {
 
   // Before start(): the device becomes an interface of the stack. Its MTU, kind and address come from its capabilities.
   InterfaceId add_device(std::unique_ptr<Device> device);
-  // For all calls whose socket says nothing else: how long a leader looks before it sleeps. Before start().
+  // For all calls whose socket says nothing else: how long a leader looks before it sleeps, always. (Otherwise a
+  // moment, where that has paid lately.) Before start().
   void set_busy_poll(Duration busy) { busy_poll_ = busy; }
   // Number `own` of several machines of one host: frames of flows that another owns are handed to it. Before start().
   void share_flows(std::span<RealMachine* const> machines, const FlowOwner& owner, uint16_t own);
@@ -101,6 +102,7 @@ class RealMachine final : public Machine, private ReadySink {
   static constexpr Duration kGlance = std::chrono::microseconds(100);
   static constexpr Duration kGlanceForOthers = std::chrono::microseconds(50);
   static constexpr Duration kWatchForOthers = std::chrono::microseconds(200);
+  static constexpr uint32_t kLookHopes = 4;
 
   enum class Leader : uint8_t { nobody, io_thread, caller };
   enum class Turned : uint8_t { went_on, interrupted, descriptor };
@@ -161,15 +163,14 @@ class RealMachine final : public Machine, private ReadySink {
   ClockReport noted_;  // gaps of the clock that are in the event stream already
 
   Leader leader_ = Leader::nobody;
-  Follower* leading_ = nullptr;  // the call that leads; not in the list of those who sleep
-  bool wanted_ = false;          // and another has asked for its place
-  bool at_devices_ = false;      // the leader is outside the lock
-  bool more_ = false;            // its last reading was a full one
-  int unasked_ = 0;              // readings since poll() was asked
-  uint64_t segments_ = 0;        // that had come and gone when somebody last waited
-  uint32_t look_hopes_ = 0;      // looks for more bulk that may still be in vain
-  bool looks_for_bulk_ = false;
-  uint32_t unlooked_ = 0;  // waits among bulk since the last look
+  Follower* leading_ = nullptr;       // the call that leads; not in the list of those who sleep
+  bool wanted_ = false;               // and another has asked for its place
+  bool at_devices_ = false;           // the leader is outside the lock
+  bool more_ = false;                 // its last reading was a full one
+  int unasked_ = 0;                   // readings since poll() was asked
+  uint32_t look_hopes_ = kLookHopes;  // looks that may be in vain before they become rare
+  bool looks_in_hope_ = false;
+  uint32_t unlooked_ = 0;  // waits since the last look
   Time leader_until_{};    // it comes back by then; while nobody leads, somebody is about to
   bool leader_waits_writable_ = true;
 
@@ -186,7 +187,7 @@ class RealMachine final : public Machine, private ReadySink {
   std::vector<DevicePorts::Stray> strays_;  // the leader's
   std::atomic<uint64_t> handed_over_{0};
 
-  Duration busy_poll_{};
+  std::optional<Duration> busy_poll_;
   bool io_running_ = false;
   int wake_fd_ = -1;
   std::atomic<bool> poked_{false};  // wake_fd_ was written; for a leader that does not look there
