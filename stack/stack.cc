@@ -28,6 +28,7 @@ struct Stack::Parts {
   Merger row;  // of segments that came one behind the other, within a batch
 
   void deliver(Delivery& delivery, Time now);
+  void flush(Time now, Acks acks);
   void deliver_row(Time now) {
     if (!row.holds()) return;
     Delivery merged = row.take();
@@ -119,16 +120,24 @@ void Stack::note_clock_gap(bool stood_still, Duration real, Time now) {
   }
 }
 
-void Stack::flush(Time now) {
-  Parts& p = *parts_;
-  p.deliver_row(now);
-  p.tcp.flush(now);
-  while (p.ip.has_loopback()) {  // what we sent to ourselves arrives at the end of the step, never by recursion
-    Delivery d = p.ip.receive_loopback(now);
-    p.deliver(d, now);
-    if (!p.ip.has_loopback()) p.tcp.flush(now);
+void Stack::deliver(Time now) { parts_->deliver_row(now); }
+void Stack::flush(Time now) { parts_->flush(now, Acks::go); }
+void Stack::flush_but_acks(Time now) { parts_->flush(now, Acks::may_wait); }
+
+void Stack::release_acks(Time now) {
+  parts_->tcp.release_acks();
+  if (parts_->tcp.has_work()) flush(now);
+}
+
+void Stack::Parts::flush(Time now, Acks acks) {
+  deliver_row(now);
+  tcp.flush(now, acks);
+  while (ip.has_loopback()) {  // what we sent to ourselves arrives at the end of the step, never by recursion
+    Delivery d = ip.receive_loopback(now);
+    deliver(d, now);
+    if (!ip.has_loopback()) tcp.flush(now, acks);
   }
-  p.tcp.fold_idle(now);
+  tcp.fold_idle(now);
 }
 
 void Stack::advance(Time now) {

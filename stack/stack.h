@@ -61,10 +61,15 @@ class Stack {
 
   // --- the world moves -----------------------------------------------------------------------------------------------
   void receive(InterfaceId interface, FrameRef frame, Time now);  // a frame arrived; answers wait for flush()
-  void flush(Time now);                                           // after a batch: send what the batch called for
-  void advance(Time now);                                         // fire the timers that are due, and flush
-  void link_writable(InterfaceId interface, Time now);            // the device takes frames again
-  Time next_deadline() const;                                     // when to call advance(); kNever: no need
+  void deliver(Time now);  // frames that wait to be merged with the next one wait no longer; part of flush()
+  void flush(Time now);    // after a batch: send what the batch called for
+  // The same, but an ACK that the next words of our user may carry waits: for them, for a timer, or for release_acks().
+  // For whoever lets that user run now.
+  void flush_but_acks(Time now);
+  void release_acks(Time now);
+  void advance(Time now);                               // fire the timers that are due, and flush
+  void link_writable(InterfaceId interface, Time now);  // the device takes frames again
+  Time next_deadline() const;                           // when to call advance(); kNever: no need
   // The clock that `now` comes from stood still for so long (a debugger), or the process did not run and it went on.
   // Nothing but an event: time is what the machine is told.
   void note_clock_gap(bool stood_still, Duration real, Time now);

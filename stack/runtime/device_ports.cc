@@ -48,7 +48,10 @@ bool DevicePorts::wants_writable() const {
 void DevicePorts::give_to(Stack& stack, Time now) {
   for (Port& port : ports_)
     for (size_t i = 0; i < port.received; ++i) stack.receive(port.interface, std::move(port.frames[i]), now);
-  stack.flush(now);
+  stack.deliver(now);
+}
+
+void DevicePorts::advance(Stack& stack, Time now) {
   for (Port& port : ports_) {
     if (port.device->next_deadline() <= now) port.device->advance(now);
     if (port.writable) stack.link_writable(port.interface, now);

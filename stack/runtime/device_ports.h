@@ -25,9 +25,9 @@ class DevicePorts {
   // --- under the lock ---
   Time next_deadline();  // of the devices themselves; read() looks at those whose time has come
   bool wants_writable() const;
-  // What was read goes into the stack, and whoever waited for room or for a moment goes on.
-  void give_to(Stack& stack, Time now);
-  bool filled_all() const;  // the last reading used up every frame of a device: it probably has more
+  void give_to(Stack& stack, Time now);  // what was read
+  void advance(Stack& stack, Time now);  // whoever waited for room or for a moment goes on
+  bool filled_all() const;               // the last reading used up every frame of a device: it probably has more
   void refill(FramePool& pool);
 
   // --- outside the lock, by the thread that waits at the devices ---

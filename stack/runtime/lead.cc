@@ -40,6 +40,7 @@ class NoCancel {
 
 // Sleep at the devices, read what they have outside the lock, then one visit to the stack for all of it.
 RealMachine::Turned RealMachine::turn(const Patience& patience) {
+  stack_.release_acks(now_);  // those whose answer has not come
   // Not before: the frames that have been read from since are the hottest.
   ports_.refill(stack_.frames());
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
@@ -77,6 +78,16 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   now_ = visited_ = clock_.end_wait(ClockWait::devices, traced);
   note_gaps(now_);
   ports_.give_to(stack_, now_);
+  // Whoever is here and has news goes back to the program now, which often has an answer at once: that can carry the
+  // ACK.
+  const bool returns =
+      leading_ == nullptr ? !patience.waits : leading_->waiter.raised.load(std::memory_order_relaxed) != 0;
+  if (returns) {
+    stack_.flush_but_acks(now_);
+  } else {
+    stack_.flush(now_);
+  }
+  ports_.advance(stack_, now_);
   if (stack_.next_deadline() <= now_) stack_.advance(now_);
   more_ = ports_.filled_all();
   if (world_.stops() != 0) release_stopped_waiters();

@@ -12,6 +12,7 @@ void Tcp::settle(Connection& c, Time now) {
     demux_.remove(c.demux_);
     env_.timers.remove(c.timer_);
     c.ListHook<BlockedTag>::unlink();
+    c.ListHook<HeldTag>::unlink();
     if (c.state() == TcpState::time_wait) enter_time_wait(c, now);
     give_up_port(c.port_, c.tuple().local);
   }

@@ -84,7 +84,10 @@ struct SendVariables {
 
 class Listener;
 
-class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, public ListHook<ClockTag> {
+class Connection : public ListHook<DirtyTag>,
+                   public ListHook<BlockedTag>,
+                   public ListHook<HeldTag>,
+                   public ListHook<ClockTag> {
  public:
   Connection(TcpEnvironment& env, uint32_t number, const FourTuple& tuple, const Path& path, const TcpOptions& options);
 
@@ -167,6 +170,9 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   const RecentTimestamp& recent_timestamp() const { return recent_; }
   uint8_t receive_shift() const { return agreed_.receive_shift; }
   bool owes_ack() const { return ack_now_; }
+  // output() would send nothing but an ACK that is due early, or for a FIN, and whoever reads what came may soon answer:
+  // then it may be left out for a moment.
+  bool holds_ack(Time now);
   Error error() const { return error_; }
   uint8_t interface() const { return path_.interface; }
   size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }
@@ -433,6 +439,7 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   }
   uint64_t send_charge(size_t bytes) const;
   size_t send_room() const;
+  void tell_room();
   bool has_room() const;
   void widen_send_buffer();
   uint64_t unsent_low_water() const {
@@ -533,14 +540,14 @@ class Connection : public ListHook<DirtyTag>, public ListHook<BlockedTag>, publi
   template <class V>
   static constexpr auto members(V&& v) {
     return v(
-        Elsewhere<ListHook<DirtyTag>>{}, Elsewhere<ListHook<BlockedTag>>{}, Elsewhere<ListHook<ClockTag>>{},
-        Elsewhere<DemuxEntry>{}, Elsewhere<TimerEntry>{}, &Connection::port_, &Connection::listener_,
-        &Connection::waits_for_accept_, &Connection::orphaned_, &Connection::fast_open_pending_, Elsewhere<bool>{},
-        Elsewhere<TcpEnvironment*>{}, &Connection::path_, &Connection::options_, &Connection::id_, &Connection::number_,
-        &Connection::state_, &Connection::error_, &Connection::soft_error_, &Connection::iss_, &Connection::irs_,
-        &Connection::snd_, &Connection::queue_, &Connection::rcv_, &Connection::agreed_, &Connection::rtt_,
-        &Connection::congestion_, &Connection::ecn_, &Connection::recovery_, &Connection::timers_, &Connection::burst_,
-        &Connection::limits_, &Connection::pace_, &Connection::traffic_, &Connection::send_space_,
+        Elsewhere<ListHook<DirtyTag>>{}, Elsewhere<ListHook<BlockedTag>>{}, Elsewhere<ListHook<HeldTag>>{},
+        Elsewhere<ListHook<ClockTag>>{}, Elsewhere<DemuxEntry>{}, Elsewhere<TimerEntry>{}, &Connection::port_,
+        &Connection::listener_, &Connection::waits_for_accept_, &Connection::orphaned_, &Connection::fast_open_pending_,
+        Elsewhere<bool>{}, Elsewhere<TcpEnvironment*>{}, &Connection::path_, &Connection::options_, &Connection::id_,
+        &Connection::number_, &Connection::state_, &Connection::error_, &Connection::soft_error_, &Connection::iss_,
+        &Connection::irs_, &Connection::snd_, &Connection::queue_, &Connection::rcv_, &Connection::agreed_,
+        &Connection::rtt_, &Connection::congestion_, &Connection::ecn_, &Connection::recovery_, &Connection::timers_,
+        &Connection::burst_, &Connection::limits_, &Connection::pace_, &Connection::traffic_, &Connection::send_space_,
         &Connection::reserved_, &Connection::small_end_, Elsewhere<uint32_t>{}, &Connection::recent_,
         &Connection::last_ack_sent_, &Connection::rtt_sampled_to_, &Connection::mss_, &Connection::delivered_mss_,
         &Connection::mtu_version_, &Connection::mtu_until_, &Connection::mtu_doubts_, &Connection::timeouts_,

@@ -20,6 +20,7 @@ namespace limpid {
 class Connection;
 struct DirtyTag;
 struct BlockedTag;
+struct HeldTag;
 struct ClockTag;
 
 // At most `per_second` in any second of stack time.
@@ -74,10 +75,14 @@ struct TcpEnvironment {
   TimestampClock timestamps;
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs
+  IntrusiveList<Connection, HeldTag> held;        // owe an ACK that the user's next words may carry
   FastOpenCache fast_open;                        // what servers we have spoken to gave us
   ChunkPool chunks;                               // for what is to be sent
   uint32_t next_connection_number = 1;            // in the trace
 };
+
+// Whether an ACK that somebody's next words may carry goes at once.
+enum class Acks : uint8_t { go, may_wait };
 
 // Owners in the timer queue.
 enum class TimerOwner : uint8_t { connection, half_open, time_wait };

@@ -11,7 +11,7 @@ bool Connection::quiet() const {
     return false;
   if (recovery_.board() != nullptr || fast_open_ || !sack_report_.empty()) return false;
   if (traffic_ && !traffic_->chunks.filling_first()) return false;
-  if (ListHook<DirtyTag>::linked() || ListHook<BlockedTag>::linked()) return false;
+  if (ListHook<DirtyTag>::linked() || ListHook<BlockedTag>::linked() || ListHook<HeldTag>::linked()) return false;
   if (timers_.next_deadline() == kNever) return true;
   for (size_t i = 0; i < kTcpTimerCount; ++i) {
     const auto timer = static_cast<TcpTimer>(i);

@@ -21,6 +21,7 @@ struct Connection::Row {
 
 void Connection::output(Time now, Extent extent) {
   const SeqPos nxt_before = snd_.nxt;
+  ListHook<HeldTag>::unlink();
   burst_ = {};
   deferred_ = false;
   in_write_ = extent == Extent::one_burst;
@@ -37,12 +38,17 @@ void Connection::output(Time now, Extent extent) {
   congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before, deferred_);
   note_app_limit();
   if (std::exchange(acked_, false) && !room_told_) widen_send_buffer();
-  const bool room = has_room();  // an ACK, a larger congestion window or a changed option may have made some
+  tell_room();
+  account(now);
+  adjust_timers(now);
+}
+
+// An ACK, a larger congestion window or a changed option may have made some.
+void Connection::tell_room() {
+  const bool room = has_room();
   if (room) writer_waits_ = false;
   if (room && !room_told_) raise(kWritable);
   room_told_ = room;
-  account(now);
-  adjust_timers(now);
 }
 
 SegmentPlan Connection::next_plan(Time now) {
@@ -198,6 +204,15 @@ SegmentPlan Connection::plan_keepalive() const {
 
 SegmentPlan Connection::plan_ack() const {
   return {.kind = SegmentPlan::Kind::ack, .seq = snd_.nxt, .why = ack_reason_};
+}
+
+bool Connection::holds_ack(Time now) {
+  if (!ack_now_ || (ack_reason_ != Rule::tcp_ack_quick && ack_reason_ != Rule::tcp_fin_received)) return false;
+  if (released() || unsent() > 0 || snd_.una != snd_.nxt || fin_queued_ || syn_due_ || probe_due_ || keepalive_due_)
+    return false;
+  tell_room();
+  account(now);
+  return true;
 }
 
 // --- onto the wire

@@ -19,6 +19,7 @@ Tcp::Tcp(const TcpConfig& config, Rng rng, Ip& ip, Counters& counters, Tracer& t
            .timestamps = TimestampClock(rng.split("timestamps").key()),
            .dirty = {},
            .blocked = {},
+           .held = {},
            .fast_open = {},
            .chunks = {}},
       ports_({config.ephemeral_first, config.ephemeral_last}, rng.split("ports")),
@@ -210,11 +211,22 @@ void Tcp::icmp_error(const Delivery& e, Time now) {
 
 bool Tcp::has_work() const { return !env_.dirty.empty(); }
 
-void Tcp::flush(Time now) {
+void Tcp::flush(Time now, Acks acks) {
   while (!env_.dirty.empty()) {
     Connection& c = env_.dirty.pop_front();
+    if (acks == Acks::may_wait && c.holds_ack(now)) {
+      env_.held.push_back(c);
+      continue;
+    }
     c.output(now);
     if (c.released()) settle(c, now);
+  }
+}
+
+void Tcp::release_acks() {
+  while (!env_.held.empty()) {
+    Connection& c = env_.held.pop_front();
+    if (!c.ListHook<DirtyTag>::linked()) env_.dirty.push_back(c);
   }
 }
 

@@ -86,6 +86,7 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
 // The user is done with some of what came: is an update of its own due?
 void Connection::tell_window(Time now) {
   if (!may_receive(state_) || !rcv_.update_due(agreed_.advertised_mss)) return;
+  if (ListHook<HeldTag>::linked()) return;  // the ACK that is held will tell
   want_ack(Rule::tcp_window_opened);
   output(now);
 }
@@ -184,10 +185,13 @@ void Connection::set_options(const TcpOptions& options, Time now) {
   }
   if (!std::exchange(options_.quick_ack_set, false)) {
     options_.quick_ack = before.quick_ack;
-  } else if (options_.quick_ack && timers_.running(TcpTimer::delayed_ack)) {
+  } else if (options_.quick_ack && (timers_.running(TcpTimer::delayed_ack) || ListHook<HeldTag>::linked())) {
     want_ack(Rule::tcp_ack_now);
   }
-  if (!released()) output(now);  // Nagle or the cork may have come off
+  if (released()) return;
+  const bool ack_only = ListHook<HeldTag>::linked() && unsent() == 0 && ack_reason_ != Rule::tcp_ack_now;
+  if (ack_only) return tell_room();
+  output(now);  // Nagle or the cork may have come off
 }
 
 ReadyEvents Connection::readiness() const {
