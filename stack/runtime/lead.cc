@@ -238,6 +238,7 @@ void RealMachine::glance() {
   leader_ = Leader::caller;
   turn({.waits = false});
   leader_ = Leader::nobody;
+  led_ = true;  // the I/O thread need not: it would take each frame from the thread that is busy here
 }
 
 // A call comes to wait while a quiet one leads: that one would read for this one, and wake it, again and again.
@@ -279,13 +280,15 @@ void RealMachine::io_thread() {
   let_go();
 }
 
-// Asleep for a moment; or, under a leader that has stayed for kLong such moments, until he leaves.
+// Asleep for a moment, and for longer ones while others have led or looked in each; or, under a leader that has stayed
+// for kLong such moments, until he leaves.
 void RealMachine::watch() {
   constexpr uint32_t kLong = 50;
   if (led_) looks_ = 0;
+  watched_ = led_ ? std::min(2 * watched_, kLongestWatch) : kWatch;
   led_ = false;
   watch_sleeps_ = leader_ == Leader::caller && ++looks_ > kLong && !quit_;
-  const Duration awake = others_wait() ? kWatchForOthers : kWatch;
+  const Duration awake = others_wait() ? kWatchForOthers : watched_;
   const Duration moment = watch_sleeps_ ? kForever : awake;
   const timespec until = to_timespec(StackClockSource::monotonic() + moment);
   watch_word_.store(0, std::memory_order_relaxed);

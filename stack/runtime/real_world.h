@@ -96,6 +96,7 @@ class RealMachine final : public Machine, private ReadySink {
 
  private:
   static constexpr Duration kWatch = std::chrono::milliseconds(1);
+  static constexpr Duration kLongestWatch = std::chrono::milliseconds(4);
   static constexpr Duration kQuiet = std::chrono::milliseconds(5);
   // While nobody leads: how long the devices may go unread until a call that comes by looks, or, with others waiting,
   // the I/O thread.
@@ -177,6 +178,7 @@ class RealMachine final : public Machine, private ReadySink {
   std::atomic<uint32_t> watch_word_{0};  // what the I/O thread sleeps on while it does not lead
   bool watch_sleeps_ = false;
   bool led_ = false;                                        // a caller led since the I/O thread last looked
+  Duration watched_ = kWatch;                               // how long it slept last
   uint32_t looks_ = 0;                                      // since one last left the lead
   SignalHandlers handlers_ = SignalHandlers::that_restart;  // as they were …
   Time handlers_read_{std::chrono::hours(-1)};              // … at this time
