@@ -20,6 +20,7 @@ constexpr int kUnasked = 8;                    // full readings in a row before 
 constexpr Duration kAsleep = std::chrono::microseconds(3);  // poll() took longer than that: there was nothing yet
 constexpr Duration kHopefulLook = std::chrono::microseconds(50);
 constexpr uint32_t kSeldom = 32;  // where looks are in vain: one wait in so many
+constexpr int kBusyMoments = 4;   // for which the I/O thread finds the lock taken, until it waits for it
 constexpr Duration kForever = std::chrono::hours(24 * 365);
 
 // poll() is a point where a thread may be cancelled; a leader would take the lead with it.
@@ -285,22 +286,34 @@ void RealMachine::io_thread() {
 void RealMachine::watch() {
   constexpr uint32_t kLong = 50;
   if (led_) looks_ = 0;
-  watched_ = led_ ? std::min(2 * watched_, kLongestWatch) : kWatch;
+  const bool others = others_wait();
+  const Duration least = others ? kWatchForOthers : kWatch;
+  const Duration most = others ? kLongestWatchForOthers : kLongestWatch;
+  watched_ = led_ ? std::clamp(2 * watched_, least, most) : least;
   led_ = false;
   watch_sleeps_ = leader_ == Leader::caller && ++looks_ > kLong && !quit_;
-  const Duration awake = others_wait() ? kWatchForOthers : watched_;
-  const Duration moment = watch_sleeps_ ? kForever : awake;
-  const timespec until = to_timespec(StackClockSource::monotonic() + moment);
+  const Duration moment = watch_sleeps_ ? kForever : watched_;
   watch_word_.store(0, std::memory_order_relaxed);
   clock_.unlock();
-  clock_.begin_wait(ClockWait::watch, moment);
+  clock_.begin_wait(ClockWait::watch, (1 + kBusyMoments) * moment);
   let_go();
-  futex_wait(watch_word_, 0, &until);
-  mutex_.lock();
+  sleep_while_busy(moment);
   watch_sleeps_ = false;
   now_ = clock_.end_wait(ClockWait::watch, clock_.traced());
   note_gaps(now_);
   if (world_.stops() != 0) release_stopped_waiters();
+}
+
+// Where somebody is with the stack there is no need of the I/O thread, and to wait for the lock would cost both a
+// switch.
+void RealMachine::sleep_while_busy(Duration moment) {
+  for (int moments = 0; moments <= kBusyMoments; ++moments) {
+    const timespec until = to_timespec(StackClockSource::monotonic() + moment);
+    futex_wait(watch_word_, 0, &until);
+    if (watch_word_.load(std::memory_order_relaxed) != 0) break;
+    if (mutex_.try_lock()) return;
+  }
+  mutex_.lock();
 }
 
 void RealMachine::wake_watch() {

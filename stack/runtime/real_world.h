@@ -103,6 +103,7 @@ class RealMachine final : public Machine, private ReadySink {
   static constexpr Duration kGlance = std::chrono::microseconds(100);
   static constexpr Duration kGlanceForOthers = std::chrono::microseconds(50);
   static constexpr Duration kWatchForOthers = std::chrono::microseconds(200);
+  static constexpr Duration kLongestWatchForOthers = std::chrono::milliseconds(1);
   static constexpr uint32_t kLookHopes = 4;
 
   enum class Leader : uint8_t { nobody, io_thread, caller };
@@ -131,6 +132,7 @@ class RealMachine final : public Machine, private ReadySink {
   void hand_lead_over(Follower& call);
   void io_thread();
   void watch();
+  void sleep_while_busy(Duration moment);
   void wake_watch();
 
   // follow.cc: asleep, while somebody else leads.
