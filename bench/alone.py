@@ -8,22 +8,13 @@ import subprocess
 import sys
 import tempfile
 
+from programs import Failed, output_of
+
 PARTS = ("parts_bench", "recovery_bench", "segment_bench")
 MEMORY = (1_000, 5_000, 20_000, 50_000)
 MEMORY_FULL = (1_000, 5_000, 20_000, 50_000, 100_000, 200_000)
 GOODPUT_QUICK = ["--rounds", "1", "--seconds", "4", "--rtt", "20", "--algorithms", "cubic", "--fairness", "0"]
 GOODPUT_FULL = ["--rounds", "3", "--slow-rounds", "5", "--budget", "420"]
-
-
-class Failed(Exception):
-    """A program that ended with an error; its words are the text."""
-
-
-def output_of(*words):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=3600, check=False)
-    if done.returncode != 0:
-        raise Failed("%s ended with status %d: %s" % (os.path.basename(words[0]), done.returncode, done.stderr.strip()))
-    return done.stdout
 
 
 def google_benchmark(build, program, *options):

@@ -1,5 +1,5 @@
-// What core_bench times, a fixed number of times: for callgrind, which counts instructions and does not care how busy the
-// machine is.
+// What core_bench times, a fixed number of times: for callgrind, which counts instructions and does not care how busy
+// the machine is.
 //
 //   core_loop COUNT [MTU] [--no-checksums]              COUNT bursts of 64 KiB; prints the segments that went
 //   core_loop COUNT --requests                          COUNT messages of 64 bytes, each with its answer
@@ -14,45 +14,23 @@
 namespace {
 
 using namespace limpid::bench;
-using namespace std::chrono_literals;
 
 void send_bursts(TwoStacks& net, long count) {
   const auto pair = net.connect(net.listen(80, 8), 80);
-  std::vector<std::byte> out(65'536);
+  const std::vector<std::byte> out(65'536);
   std::vector<std::byte> in(65'536);
-  for (long i = 0; i < count; ++i) {
-    (void)net.client.stack.tcp_send(pair.client, out, {}, net.now);
-    net.settle();
-    while (net.server.stack.tcp_receive(pair.server, in, {}, net.now)) {
-    }
-    net.pass(10us);
-  }
+  for (long i = 0; i < count; ++i) net.transfer(pair, out, in);
 }
 
 void ask(TwoStacks& net, long count) {
   const auto pair = net.connect(net.listen(80, 8), 80);
   std::vector<std::byte> message(64);
-  for (long i = 0; i < count; ++i) {
-    (void)net.client.stack.tcp_send(pair.client, message, {}, net.now);
-    net.settle();
-    (void)net.server.stack.tcp_receive(pair.server, message, {}, net.now);
-    (void)net.server.stack.tcp_send(pair.server, message, {}, net.now);
-    net.settle();
-    (void)net.client.stack.tcp_receive(pair.client, message, {}, net.now);
-    net.pass(10us);
-  }
+  for (long i = 0; i < count; ++i) net.ask(pair, message);
 }
 
 void connect_and_close(TwoStacks& net, long count) {
-  const auto listener = net.listen(80, 8);
-  for (long i = 0; i < count; ++i) {
-    const auto pair = net.connect(listener, 80);
-    net.client.stack.tcp_close(pair.client, net.now);
-    net.settle();
-    net.server.stack.tcp_close(pair.server, net.now);
-    net.settle();
-    net.pass(10ms);
-  }
+  const SocketId listener = net.listen(80, 8);
+  for (long i = 0; i < count; ++i) net.connect_and_close(listener, 80);
 }
 
 }  // namespace

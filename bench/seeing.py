@@ -9,32 +9,22 @@ shorter one, by their segments. Callgrind counts, so it does not matter what els
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
+from programs import Failed, output_of
+
 BURSTS = (200, 1200)
 COPIES = re.compile(r"mem(cpy|move)")
-
-
-class Failed(Exception):
-    """A program that ended with an error; its words are the text."""
-
-
-def run(*words):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode != 0:
-        raise Failed("%s ended with status %d: %s" % (os.path.basename(words[0]), done.returncode, done.stderr.strip()))
-    return done.stdout
 
 
 def transfer(program, bursts, options):
     """(segments, instructions, of these in memcpy) of so many bursts of 64 KiB."""
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "callgrind.out")
-        segments = int(run("valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, program, str(bursts), *options))
+        segments = int(output_of("valgrind", "--tool=callgrind", "--callgrind-out-file=" + out, program, str(bursts), *options))
         total = copies = 0
-        for line in run("callgrind_annotate", "--threshold=100", out).splitlines():
+        for line in output_of("callgrind_annotate", "--threshold=100", out).splitlines():
             words = line.split(None, 1)
             if not words or not re.fullmatch(r"[\d,]+", words[0]):
                 continue

@@ -103,6 +103,36 @@ class TwoStacks {
     return {*c, *s};
   }
 
+  // --- what is measured, once ---
+  // All of `out` to the server, and read there; the bytes that were read.
+  uint64_t transfer(const Pair& pair, ByteSpan out, MutableByteSpan in) {
+    uint64_t bytes = 0;
+    (void)client.stack.tcp_send(pair.client, out, {}, now);
+    settle();
+    while (const auto n = server.stack.tcp_receive(pair.server, in, {}, now)) bytes += *n;
+    pass(std::chrono::microseconds(10));
+    return bytes;
+  }
+  // A message there and back.
+  void ask(const Pair& pair, MutableByteSpan message) {
+    (void)client.stack.tcp_send(pair.client, message, {}, now);
+    settle();
+    (void)server.stack.tcp_receive(pair.server, message, {}, now);
+    (void)server.stack.tcp_send(pair.server, message, {}, now);
+    settle();
+    (void)client.stack.tcp_receive(pair.client, message, {}, now);
+    pass(std::chrono::microseconds(10));
+  }
+  // From SYN to both FINs; the client's TIME-WAIT passes by the way.
+  void connect_and_close(SocketId listener, uint16_t port) {
+    const auto pair = connect(listener, port);
+    client.stack.tcp_close(pair.client, now);
+    settle();
+    server.stack.tcp_close(pair.server, now);
+    settle();
+    pass(std::chrono::milliseconds(10));
+  }
+
   Time now{};
   Host client;
   Host server;

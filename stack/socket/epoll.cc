@@ -38,32 +38,45 @@ int control_parts(Host& host, EpollSet& set, int operation, int fd, OpenSocket& 
   return error;
 }
 
-// Sleeps until the set has news. 0: look again; else the errno with which the call ends if nothing is ready then.
-int sleep_at(Host& host, Hold& hold, OpenSocket& epoll, Time deadline, const sigset_t* mask) {
+// Whoever sleeps at a set, and at the kernel's set in it.
+struct Sleeper {
+  Sleeper(Host& host, const OpenSocket& epoll, const sigset_t* mask)
+      : kernel{.fd = epoll.epoll->kernel(), .events = POLLIN, .revents = 0} {
+    waiter.mask = mask;
+    if (!kernels().empty() || mask != nullptr) host.world().prepare_for_descriptors(waiter);
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+
+  std::span<pollfd> kernels() { return {&kernel, kernel.fd >= 0 ? size_t{1} : 0}; }
+  SocketWait wait() { return {.waiter = &waiter, .interest = kReadable, .exclusive = true}; }
+
   Waiter waiter;
-  waiter.mask = mask;
-  pollfd kernel{.fd = epoll.epoll->kernel(), .events = POLLIN, .revents = 0};
-  const std::span<pollfd> kernels(&kernel, kernel.fd >= 0 ? 1 : 0);
-  if (!kernels.empty() || mask != nullptr) host.world().prepare_for_descriptors(waiter);
-  SocketWait wait{.waiter = &waiter, .interest = kReadable, .exclusive = true};
-  epoll.join(wait);
-  hold.release();
-  const Wake wake = host.world().wait(waiter, hold.machine(), deadline, kernels);
-  hold.take();
-  epoll.leave(wait);
+  pollfd kernel;
+};
+
+int error_after(Wake wake) {
   if (wake == Wake::interrupted) return EINTR;
   return wake == Wake::stopped ? ECANCELED : 0;
 }
 
+// Sleeps until the set has news. 0: look again; else the errno with which the call ends if nothing is ready then.
+int sleep_at(Host& host, Hold& hold, OpenSocket& epoll, Time deadline, const sigset_t* mask) {
+  Sleeper sleeper(host, epoll, mask);
+  SocketWait wait = sleeper.wait();
+  epoll.join(wait);
+  hold.release();
+  const Wake wake = host.world().wait(sleeper.waiter, hold.machine(), deadline, sleeper.kernels());
+  hold.take();
+  epoll.leave(wait);
+  return error_after(wake);
+}
+
 // The same for a set of several parts, and with the lock of the first again.
 int sleep_at_parts(Host& host, Hold& hold, OpenSocket& epoll, Time deadline, const sigset_t* mask) {
-  Waiter waiter;
-  waiter.mask = mask;
-  pollfd kernel{.fd = epoll.epoll->kernel(), .events = POLLIN, .revents = 0};
-  const std::span<pollfd> kernels(&kernel, kernel.fd >= 0 ? 1 : 0);
-  if (!kernels.empty() || mask != nullptr) host.world().prepare_for_descriptors(waiter);
+  Sleeper sleeper(host, epoll, mask);
   const size_t parts = host.machines().size();
-  std::vector<SocketWait> waits(parts, {.waiter = &waiter, .interest = kReadable, .exclusive = true});
+  std::vector<SocketWait> waits(parts, sleeper.wait());
   const auto part = [&](size_t at) -> OpenSocket& { return at == 0 ? epoll : *epoll.epoll->parts()[at - 1]; };
   bool news = false;
   for (size_t at = 0; at < parts; ++at) {
@@ -72,14 +85,14 @@ int sleep_at_parts(Host& host, Hold& hold, OpenSocket& epoll, Time deadline, con
     news |= part(at).closed || part(at).epoll->has_news();
   }
   hold.release();
-  const Wake wake = news ? Wake::raised : host.world().wait_at(waiter, host.machines(), deadline, kernels);
+  const Wake wake =
+      news ? Wake::raised : host.world().wait_at(sleeper.waiter, host.machines(), deadline, sleeper.kernels());
   hold.take();
   for (size_t at = parts; at-- > 0;) {
     hold.go_to(*host.machines()[at]);
     part(at).leave(waits[at]);
   }
-  if (wake == Wake::interrupted) return EINTR;
-  return wake == Wake::stopped ? ECANCELED : 0;
+  return error_after(wake);
 }
 
 // Of all parts, in turns; what does not fit wakes another call that waits.

@@ -2,27 +2,18 @@
 // read outside the frame, what is cut adds up, and what was cut can be put together again.
 //
 //   | link header or none 1 | virtio-net header 10 | frame |
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 #include "drivers/vnet_header.h"
 #include "stack/base/checksum.h"
 #include "stack/wire/segment_row.h"
 #include "stack/wire/super_segment.h"
+#include "tests/fuzz/holds.h"
 
 namespace limpid {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-
-#define HOLDS(condition)                                                                  \
-  do {                                                                                    \
-    if (!(condition)) {                                                                   \
-      std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                       \
-    }                                                                                     \
-  } while (false)
 
 size_t size_of(std::span<const ByteSpan> pieces) {
   size_t n = 0;

@@ -4,8 +4,6 @@
 // The first byte chooses the format, the rest is the packet. Checksums are repaired before parsing (on a copy), since a
 // fuzzer does not guess them; a set top bit of the first byte leaves them as they are.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -18,6 +16,7 @@
 #include "stack/wire/pseudo_header.h"
 #include "stack/wire/tcp.h"
 #include "stack/wire/udp.h"
+#include "tests/fuzz/holds.h"
 
 namespace limpid {
 namespace {
@@ -26,14 +25,6 @@ using Bytes = std::vector<std::byte>;
 
 const IpAddress kFrom = IpAddress::v4(10, 77, 0, 1);
 const IpAddress kTo = IpAddress::v4(10, 77, 0, 2);
-
-#define HOLDS(condition)                                                                  \
-  do {                                                                                    \
-    if (!(condition)) {                                                                   \
-      std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                       \
-    }                                                                                     \
-  } while (false)
 
 bool inside(ByteSpan part, ByteSpan whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
