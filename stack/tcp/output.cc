@@ -164,7 +164,10 @@ SegmentPlan Connection::plan_new_data(Time now) {
   if (override_due_) p.why = Rule::tcp_sws_override;
   if (burst_.end <= snd_.nxt && !p.fin && better_later(window, allowed, now)) return {};
   p.burst = burst_.end > snd_.nxt ? burst_ : begin_burst(unsent_bytes, window, allowed);
-  if (!p.fin && may_go_uncut()) take_whole_burst(p);
+  if (!p.fin && may_go_uncut()) {
+    take_whole_burst(p);
+    p.fin = fin_waits && p.length == unsent_bytes && usable > p.length;  // on the last of its segments
+  }
   const SeqPos end = p.seq + p.length;
   p.push = (p.burst.many && end >= p.burst.end) || push_due(end);
   return p;

@@ -51,6 +51,22 @@ TEST(TcpBurstCut, ABurstIsOneDecisionAndManyPackets) {
   t.stack.set_trace_sink(nullptr);
 }
 
+// As if each segment had been planned by itself.
+TEST(TcpBurstCut, TheFinGoesOnTheLastOfItsPackets) {
+  TcpDialogue t;
+  const SocketId id = t.establish_passively({}, kFull);
+  t.refuse = true;
+  t.send(id, 3 * 1460);
+  t.stack.tcp_shutdown_send(id, t.now).value();
+  t.refuse = false;
+  t.writable();
+  t.expect(data(0));
+  t.expect(data(1));
+  t.expect(data(2, "FP."));
+  t.expect_nothing();
+  EXPECT_EQ(t.state(id), TcpState::fin_wait_1);
+}
+
 TEST(TcpBurstCut, ThePeerSeesNoDifference) {
   const auto conversation = [](TcpDialogue& t) {
     std::vector<std::string> all;
