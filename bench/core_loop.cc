@@ -29,7 +29,7 @@ void ask(TwoStacks& net, long count) {
 }
 
 void connect_and_close(TwoStacks& net, long count) {
-  const SocketId listener = net.listen(80, 8);
+  const limpid::SocketId listener = net.listen(80, 8);
   for (long i = 0; i < count; ++i) net.connect_and_close(listener, 80);
 }
 

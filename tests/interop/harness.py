@@ -148,7 +148,7 @@ def main(apps, fault=None, host=()):
         unittest.main(module="__main__", verbosity=2, argv=[sys.argv[0]] + sys.argv[1:])
     site = tempfile.mkdtemp(prefix="limpid-site.")
     try:
-        sys.exit(start_inside([line.replace("SITE", site) for line in apps], fault, site, host))
+        sys.exit(start_inside([line.replace("SITE", site) for line in apps], fault, site, [word.replace("SITE", site) for word in host]))
     finally:
         shutil.rmtree(site, ignore_errors=True)
 

@@ -7,10 +7,11 @@ import subprocess
 from harness import KERNEL, MIB, STACK, InteropTest, binary, main, require, run, running, sha256_of, wait_for_port
 
 SITE = os.environ.get("LIMPID_SITE", "")
+CONTROL = os.path.join(SITE, "control")  # of this host: those of other tests may run at the same time
 
 
 def connections(port):
-    report = json.loads(run([binary("ss"), "--json"]).stdout)[0]
+    report = json.loads(run([binary("ss"), "--control", CONTROL, "--json"]).stdout)[0]
     return [row for row in report["tcp"] if row["local"].endswith(f":{port}")]
 
 
@@ -67,4 +68,4 @@ class Queues(InteropTest):
 
 
 if __name__ == "__main__":
-    main(["httpd --port 80 --generate SITE", "echo --port 7"], host=("--queues", "3"))
+    main(["httpd --port 80 --generate SITE", "echo --port 7"], host=("--queues", "3", "--control", "SITE/control"))
