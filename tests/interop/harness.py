@@ -155,7 +155,7 @@ def main(apps, fault=None, host=()):
 
 def start_inside(apps, fault, site, host):
     up = [binary("up"), "--quiet", *device_options()]
-    probe = run([*up, "--app", "echo --port 7", "--", "true"])
+    probe = run([*up, *host, "--app", "echo --port 7", "--", "true"])
     if probe.returncode == 1 and probe.stderr.startswith("limpid-up: "):
         print("SKIP: " + " ".join(probe.stderr[len("limpid-up: "):].split()))
         return SKIPPED
