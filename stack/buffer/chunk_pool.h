@@ -1,5 +1,5 @@
-// Memory for what is to be sent, in chunks of two sizes. The one that was given back last is taken first: it is still in
-// the processor's cache, and a stream that is acknowledged as fast as it is written never touches new memory.
+// Memory for what is to be sent, in chunks of two sizes. The one that was given back last is taken first: it is still
+// in the processor's cache, and a stream that is acknowledged as fast as it is written never touches new memory.
 #pragma once
 
 #include <cstddef>

@@ -170,8 +170,8 @@ class Connection : public ListHook<DirtyTag>,
   const RecentTimestamp& recent_timestamp() const { return recent_; }
   uint8_t receive_shift() const { return agreed_.receive_shift; }
   bool owes_ack() const { return ack_now_; }
-  // output() would send nothing but an ACK that is due early, or for a FIN, and whoever reads what came may soon answer:
-  // then it may be left out for a moment.
+  // output() would send nothing but an ACK that is due early, or for a FIN, and whoever reads what came may soon
+  // answer: then it may be left out for a moment.
   bool holds_ack(Time now);
   Error error() const { return error_; }
   uint8_t interface() const { return path_.interface; }
