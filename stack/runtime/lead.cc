@@ -301,6 +301,9 @@ void RealMachine::watch() {
   watch_sleeps_ = false;
   now_ = clock_.end_wait(ClockWait::watch, clock_.traced());
   note_gaps(now_);
+  // The program that an ACK waits for has had its moment, and computes.
+  const bool woken = watch_word_.load(std::memory_order_relaxed) != 0;
+  if (!woken && leader_ == Leader::nobody) stack_.release_acks(now_);
   if (world_.stops() != 0) release_stopped_waiters();
 }
 
