@@ -123,7 +123,7 @@ void Tcp::arrives_in_time_wait(uint32_t index, const Delivery& d, const TcpHeade
   if (h.has(tcp_flag::syn) && !h.has(tcp_flag::ack | tcp_flag::fin)) {
     const Rule why = may_reopen(t, h, seq >= nxt);
     if (why == Rule::tcp_time_wait_syn && t.timestamps) return refuse(Counter::tcp_drop_unacceptable, why);
-    const auto listener = listener_table_.find(tuple.local, share_.hash(tuple));
+    const auto listener = listener_table_.find(tuple, share_);
     if (why != Rule::tcp_time_wait_syn && listener) {
       const Seq beyond{t.snd_nxt.value + 65'537};
       end_time_wait(t, why, now);

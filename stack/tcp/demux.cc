@@ -9,7 +9,9 @@ namespace limpid {
 
 Demux::Demux(const SipKey& key) : keyed_(key) { buckets_.push_back(); }
 
-uint64_t TupleHash::hash(const FourTuple& tuple) const {
+void TupleHash::remember(const FourTuple& tuple) const {
+  latest_ = tuple;
+  known_ = true;
   std::array<std::byte, 36> message;
   const MutableByteSpan m(message);
   std::memcpy(message.data(), tuple.local.address.bytes().data(), 16);
@@ -19,9 +21,10 @@ uint64_t TupleHash::hash(const FourTuple& tuple) const {
   if (tuple.local.address.is_v4()) {  // the other bytes are zero: hash what differs, 12 bytes
     std::memcpy(message.data() + 4, message.data() + 16, 4);
     std::memcpy(message.data() + 8, message.data() + 32, 4);
-    return siphash(key_, ByteSpan(message).first(12));
+    hash_ = siphash(key_, ByteSpan(message).first(12));
+  } else {
+    hash_ = siphash(key_, message);
   }
-  return siphash(key_, message);
 }
 
 // The bucket of a hash: by the larger modulus if that bucket exists already, else by the smaller.

@@ -42,14 +42,23 @@ struct DemuxEntry {
   bool linked() const { return node != kNowhere; }
 };
 
-// SipHash of a four-tuple under a secret key.
+// SipHash of a four-tuple under a secret key. That of the last tuple is remembered: a handshake asks for it again and
+// again.
 class TupleHash {
  public:
   explicit TupleHash(const SipKey& key) : key_(key) {}
-  uint64_t hash(const FourTuple& tuple) const;
+  uint64_t hash(const FourTuple& tuple) const {
+    if (!known_ || tuple != latest_) remember(tuple);
+    return hash_;
+  }
 
  private:
+  void remember(const FourTuple& tuple) const;
+
   SipKey key_;
+  mutable FourTuple latest_;
+  mutable uint64_t hash_ = 0;
+  mutable bool known_ = false;
 };
 
 class Demux {

@@ -11,7 +11,8 @@ void ListenerTable::remove(const Endpoint& local, Handle<Listener> listener) {
   if (at->second.empty()) by_port_.erase(at);
 }
 
-Handle<Listener> ListenerTable::find(const Endpoint& local, uint64_t hash) const {
+Handle<Listener> ListenerTable::find(const FourTuple& tuple, const TupleHash& share) const {
+  const Endpoint& local = tuple.local;
   const auto at = by_port_.find(local.port);
   if (at == by_port_.end()) return {};
   const std::vector<Entry>& entries = at->second;
@@ -19,7 +20,7 @@ Handle<Listener> ListenerTable::find(const Endpoint& local, uint64_t hash) const
     const auto matches = [&](const Entry& e) { return wanted.is_set() ? e.address == wanted : e.address.is_any(); };
     const auto sharing = std::ranges::count_if(entries, matches);
     if (sharing == 0) continue;
-    auto left = static_cast<std::ptrdiff_t>(hash % static_cast<uint64_t>(sharing));
+    auto left = sharing > 1 ? static_cast<std::ptrdiff_t>(share.hash(tuple) % static_cast<uint64_t>(sharing)) : 0;
     for (const Entry& e : entries)
       if (matches(e) && left-- == 0) return e.listener;
   }

@@ -13,6 +13,7 @@
 
 #include "stack/base/slab.h"
 #include "stack/config.h"
+#include "stack/tcp/demux.h"
 #include "stack/tcp/half_open.h"
 #include "stack/tcp/status.h"
 
@@ -55,8 +56,8 @@ class ListenerTable {
     by_port_[local.port].push_back({local.address, listener});
   }
   void remove(const Endpoint& local, Handle<Listener> listener);
-  // `hash` of the segment's four-tuple picks among those that share.
-  Handle<Listener> find(const Endpoint& local, uint64_t hash) const;
+  // The hash of the segment's four-tuple picks among those that share.
+  Handle<Listener> find(const FourTuple& tuple, const TupleHash& share) const;
 
  private:
   struct Entry {

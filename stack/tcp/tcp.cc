@@ -73,7 +73,7 @@ void Tcp::receive(Delivery& d, Time now) {
         break;
     }
   }
-  if (const auto listener = listener_table_.find(tuple.local, share_.hash(tuple))) {
+  if (const auto listener = listener_table_.find(tuple, share_)) {
     return arrives_at_listener(listener, d, h, std::move(text), now);
   }
   trace_arrival(tuple, h, text.length, 0, TcpState::closed, Seq{h.sequence}, Seq{h.acknowledgment}, 0, now);
