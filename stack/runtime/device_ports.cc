@@ -8,7 +8,7 @@ namespace {
 constexpr uint32_t kLinkRoom = 64;      // Ethernet header, VLAN tag, a device's own header
 constexpr size_t kBatch = 64;           // frames read at once …
 constexpr uint32_t kSmallFrame = 2048;  // bytes: carries no bulk
-constexpr size_t kLargeBatch = 8;       // … when each may be 64 KiB: a batch should fit the processor's cache
+constexpr size_t kLargeBatch = 4;       // … when each may be 64 KiB: with what they came from they should fit the cache
 
 }  // namespace
 
@@ -110,6 +110,7 @@ void DevicePorts::read(Time now) {
     if (port.ready == 0 || (!port.readable && port.deadline > now)) continue;
     const size_t most = port.singly ? 1 : port.ready;
     port.received = port.device->receive_batch(std::span(port.frames).first(most), now);
+    if (port.received == 0) continue;  // a look before there is anything says nothing of how they come
     port.singly = port.received == 1 && (port.singly || most > 1) && port.frames[0]->length <= kSmallFrame;
   }
 }
