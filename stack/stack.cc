@@ -124,8 +124,8 @@ void Stack::deliver(Time now) { parts_->deliver_row(now); }
 void Stack::flush(Time now) { parts_->flush(now, Acks::go); }
 void Stack::flush_but_acks(Time now) { parts_->flush(now, Acks::may_wait); }
 
-void Stack::release_acks(Time now) {
-  parts_->tcp.release_acks();
+void Stack::release_held(Time now, HeldTails tails) {
+  parts_->tcp.release_held(tails, now);
   if (parts_->tcp.has_work()) flush(now);
 }
 

@@ -39,6 +39,7 @@ void RealWorld::prepare_for_descriptors(Waiter& waiter) { waiter.event_fd = t_ev
 Wake RealMachine::wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
   Follower call(waiter);
   call.since = lock();
+  stack_.release_held(call.since);  // this thread has said what it had to
   if (may_lead(waiter, deadline, kernel)) {
     if (const Led led = lead(call, deadline, kernel)) {
       leave_lock();
@@ -106,6 +107,7 @@ Wake RealMachine::sleep_in_poll(Waiter& waiter, Time deadline, std::span<pollfd>
 
 void RealMachine::join(Follower& follower) {
   lock();
+  stack_.release_held(now_);
   enter(follower);
   unlock();
 }

@@ -41,7 +41,7 @@ class NoCancel {
 
 // Sleep at the devices, read what they have outside the lock, then one visit to the stack for all of it.
 RealMachine::Turned RealMachine::turn(const Patience& patience) {
-  stack_.release_acks(now_);  // those whose answer has not come
+  stack_.release_held(now_, HeldTails::old);  // ACKs whose answer has not come
   // Not before: the frames that have been read from since are the hottest.
   ports_.refill(stack_.frames());
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
@@ -277,6 +277,7 @@ void RealMachine::io_thread() {
       leader_waits_writable_ = true;
     }
   }
+  stack_.release_held(now_);  // nobody else will
   clock_.unlock();
   let_go();
 }
@@ -303,7 +304,7 @@ void RealMachine::watch() {
   note_gaps(now_);
   // The program that an ACK waits for has had its moment, and computes.
   const bool woken = watch_word_.load(std::memory_order_relaxed) != 0;
-  if (!woken && leader_ == Leader::nobody) stack_.release_acks(now_);
+  if (!woken && leader_ == Leader::nobody) stack_.release_held(now_);
   if (world_.stops() != 0) release_stopped_waiters();
 }
 

@@ -77,6 +77,7 @@ class RealMachine final : public Machine, private ReadySink {
   void unlock() override;
   void wake(Waiter& waiter) override;
   Stack& stack() override { return stack_; }
+  bool keeps_tails() const override { return io_running_; }
   void set_ready_sink(ReadySink* sink) override { sink_ = sink; }
   void after_unlock(Errand errand) override { errands_.push_back(errand); }
 

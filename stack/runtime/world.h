@@ -62,6 +62,8 @@ class Machine {
   // Ends a wait(). Under the lock.
   virtual void wake(Waiter& waiter) = 0;
   virtual Stack& stack() = 0;  // under the lock
+  // Whether the tail of a SEND may be kept for the next one: somebody sends it if that does not come.
+  virtual bool keeps_tails() const { return false; }
   // Where the stack's wake-ups go from now on; null: nowhere. Under the lock.
   virtual void set_ready_sink(ReadySink* sink) = 0;
   // Runs it once this lock has been let go. Under the lock.

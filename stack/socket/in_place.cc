@@ -69,7 +69,8 @@ int commit(Hold& hold, Loan& loan, size_t length, int flags) {
     hold.stack().tcp_give_back(loan.id, loan.room, hold.now());
     return error;
   }
-  const TcpSendFlags how{.urgent = (flags & MSG_OOB) != 0, .more = (flags & MSG_MORE) != 0};
+  const TcpSendFlags how{
+      .urgent = (flags & MSG_OOB) != 0, .more = (flags & MSG_MORE) != 0, .tail_may_wait = hold.machine().keeps_tails()};
   const auto sent = hold.stack().tcp_commit(loan.id, loan.room, length, how, hold.now());
   return sent ? 0 : to_errno(sent.error());
 }

@@ -36,7 +36,9 @@ int send_pieces(Hold& hold, OpenSocket& socket, std::span<const iovec> pieces, i
       continue;
     }
     const bool last = i + 1 == pieces.size();
-    const TcpSendFlags how{.urgent = last && (flags & MSG_OOB) != 0, .more = !last || (flags & MSG_MORE) != 0};
+    const TcpSendFlags how{.urgent = last && (flags & MSG_OOB) != 0,
+                           .more = !last || (flags & MSG_MORE) != 0,
+                           .tail_may_wait = hold.machine().keeps_tails()};
     do {
       const auto taken = hold.stack().tcp_send(socket.id, rest_of(pieces[i], skip), how, hold.now());
       if (!taken) return to_errno(taken.error());

@@ -31,12 +31,36 @@ bool Connection::better_later(uint32_t usable, uint32_t allowed, Time now) {
   return true;
 }
 
+// What a SEND left over, less than a burst, waits for the next SEND, if that is near and makes a whole one of it. Only
+// behind text that is under way, and so at most for its ACK (as Nagle has it, for full segments too; Linux calls it
+// autocorking, and waits for the device).
+bool Connection::tail_waits() const {
+  if (!tail_may_wait_ || fin_queued_ || snd_.una == snd_.nxt || !traffic_->chunks.filling_first()) return false;
+  const size_t waiting = unsent();
+  return waiting > 0 && waiting < std::min<size_t>(chunk_goal(), size_t{largest_burst()} * mss_);
+}
+
+bool Connection::release_held(HeldTails tails, Time now) {
+  constexpr Duration kOld = std::chrono::microseconds(100);
+  if (!tail_waits()) return true;
+  const Duration waited = now - last_sent_;
+  if (tails == HeldTails::old && waited < kOld) return false;
+  traffic().streak.on_vain_wait(waited);
+  tail_may_wait_ = false;
+  return true;
+}
+
 uint32_t Connection::burst_most() const {
   if (snd_.up > snd_.nxt) return 1;
   return burst_segments({.mss = mss_,
                          .rate = congestion_.pacing_rate(std::max(rtt_.srtt(), rtt_.latest())),
                          .min_rtt = rtt_.min_rtt(),
                          .least = env_.config.least_burst_segments});
+}
+
+// In segments, of new text: at most half of the congestion window.
+uint32_t Connection::largest_burst() const {
+  return std::min(burst_most(), std::max(congestion_.cwnd() / mss_ / 2, 1u));
 }
 
 // What goes again in one piece: of what was lost in one piece, as much as the congestion window takes.
@@ -50,8 +74,7 @@ Burst Connection::begin_resend_burst(const SentRange& range) const {
 // The burst that begins at SND.NXT: as far as the windows let it go, within one chunk; in full segments, but for the
 // last, if that may go too.
 Burst Connection::begin_burst(uint32_t unsent, uint32_t usable, uint32_t allowed) const {
-  const uint32_t half_window = std::max(congestion_.cwnd() / mss_ / 2, 1u);
-  uint32_t length = std::min({unsent, usable, allowed, std::min(burst_most(), half_window) * mss_});
+  uint32_t length = std::min({unsent, usable, allowed, largest_burst() * mss_});
   if (traffic_) {
     const auto chunk = static_cast<uint32_t>(traffic_->chunks.first_end(data_end()) - snd_.nxt);
     if (chunk < length) length = std::min(length, (chunk + mss_ - 1) / mss_ * mss_);

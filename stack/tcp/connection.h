@@ -173,6 +173,9 @@ class Connection : public ListHook<DirtyTag>,
   // output() would send nothing but an ACK that is due early, or for a FIN, and whoever reads what came may soon
   // answer: then it may be left out for a moment.
   bool holds_ack(Time now);
+  // What is held for the next words of our user is to go, whoever else may run; false: a tail, and it has not waited
+  // for long.
+  bool release_held(HeldTails tails, Time now);
   Error error() const { return error_; }
   uint8_t interface() const { return path_.interface; }
   size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }
@@ -306,7 +309,9 @@ class Connection : public ListHook<DirtyTag>,
   }
   void take_whole_burst(SegmentPlan& plan) const;
   uint32_t burst_most() const;
+  uint32_t largest_burst() const;
   bool better_later(uint32_t usable, uint32_t allowed, Time now);
+  bool tail_waits() const;
   Burst begin_burst(uint32_t unsent, uint32_t usable, uint32_t allowed) const;
   Burst begin_resend_burst(const SentRange& range) const;
   bool push_due(SeqPos at) const { return traffic_ && traffic_->chunks.pushes(at, data_end()); }
@@ -517,7 +522,9 @@ class Connection : public ListHook<DirtyTag>,
   bool keepalive_due_ = false;
   bool override_due_ = false;  // silly-window avoidance has waited long enough
   bool more_coming_ = false;   // MSG_MORE of the last send, until something is acknowledged (as Linux)
-  bool room_told_ = true;      // the user knows that it may write
+  bool tail_may_wait_ =
+      false;               // for the next SEND; until it is released, or nothing is under way whose ACK would send it
+  bool room_told_ = true;  // the user knows that it may write
   bool writer_waits_ = false;  // a SEND was not taken whole, and there is no room yet
   bool acked_ = false;         // an ACK came since the last output
   bool deferred_ = false;      // the last output left a burst for later
@@ -556,11 +563,11 @@ class Connection : public ListHook<DirtyTag>,
         Elsewhere<SackReport>{}, &Connection::last_text_, &Connection::quick_acks_, &Connection::attached_,
         &Connection::fin_queued_, &Connection::receive_shut_, &Connection::opened_fast_, &Connection::syn_text_acked_,
         &Connection::syn_due_, &Connection::ack_now_, &Connection::probe_due_, &Connection::tail_probe_due_,
-        &Connection::keepalive_due_, &Connection::override_due_, &Connection::more_coming_, &Connection::room_told_,
-        &Connection::writer_waits_, &Connection::acked_, &Connection::deferred_, &Connection::in_write_,
-        &Connection::text_went_, &Connection::probed_, &Connection::ack_reason_, &Connection::last_invalid_answer_,
-        &Connection::opened_, &Connection::last_received_, &Connection::last_sent_, &Connection::segments_in_,
-        &Connection::segments_out_, &Connection::resent_);
+        &Connection::keepalive_due_, &Connection::override_due_, &Connection::more_coming_, &Connection::tail_may_wait_,
+        &Connection::room_told_, &Connection::writer_waits_, &Connection::acked_, &Connection::deferred_,
+        &Connection::in_write_, &Connection::text_went_, &Connection::probed_, &Connection::ack_reason_,
+        &Connection::last_invalid_answer_, &Connection::opened_, &Connection::last_received_, &Connection::last_sent_,
+        &Connection::segments_in_, &Connection::segments_out_, &Connection::resent_);
   }
 };
 

@@ -75,7 +75,7 @@ struct TcpEnvironment {
   TimestampClock timestamps;
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs
-  IntrusiveList<Connection, HeldTag> held;        // owe an ACK that the user's next words may carry
+  IntrusiveList<Connection, HeldTag> held;        // keep an ACK, or a tail, for the user's next words
   FastOpenCache fast_open;                        // what servers we have spoken to gave us
   ChunkPool chunks;                               // for what is to be sent
   uint32_t next_connection_number = 1;            // in the trace

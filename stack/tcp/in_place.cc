@@ -38,6 +38,7 @@ Result<void> Connection::commit(SendRoom& room, size_t length, TcpSendFlags flag
   reserved_ -= static_cast<uint32_t>(written.length);
   if (error_ != Error::none) return std::unexpected(take_error());
   if (fin_queued_ || released()) return std::unexpected(Error::closing);
+  traffic().streak.on_send(now - last_sent_);
   divide(length);
   size_t left = length;
   for (ChunkPool::Memory& chunk : written.chunks) {

@@ -34,6 +34,7 @@ void Connection::output(Time now, Extent extent) {
     }
     if (extent == Extent::one_burst && burst_.end <= snd_.nxt) break;
   }
+  if (tail_waits()) env_.held.push_back(*this);
   if (std::exchange(text_went_, false)) arm_loss_timer_behind_text(now);
   congestion_.on_output(snd_.una, snd_.nxt, in_flight(), snd_.nxt > nxt_before, deferred_);
   note_app_limit();
@@ -142,7 +143,7 @@ SegmentPlan Connection::plan_new_data(Time now) {
   const bool fin_waits = fin_queued_ && !fin_sent() && synchronized(state_);
   if (unsent_bytes == 0 && !fin_waits) return {};
   if (recovery_.next_to_resend(mss_)) return {};  // old bytes first
-  if (held_back_by_pace()) return {};
+  if (held_back_by_pace() || (burst_.end <= snd_.nxt && tail_waits())) return {};
 
   // Ahead of the handshake's end the window counts from behind our SYN, whose octet is nothing that could congest.
   const int64_t usable = std::max<int64_t>(0, std::max(snd_.una, SeqPos{1}) + snd_.wnd - snd_.nxt);

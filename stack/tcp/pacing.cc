@@ -35,7 +35,8 @@ void Connection::note_app_limit() {
   if (!pace_ || timers_.running(TcpTimer::pacing)) return;
   const uint32_t flying = in_flight();
   const bool resends_wait = recovery_.lost().bytes > recovery_.retransmitted().bytes;
-  if (unsent() < mss_ && flying < congestion_.cwnd() && !resends_wait) pace_->rate.on_app_limited(flying);
+  if ((unsent() < mss_ || tail_waits()) && flying < congestion_.cwnd() && !resends_wait)
+    pace_->rate.on_app_limited(flying);
 }
 
 RateSample Connection::sample_rate(const AckNews& news, Time now) {

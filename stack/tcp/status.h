@@ -73,7 +73,12 @@ struct TcpSendFlags {
   bool urgent = false;  // MSG_OOB: the last byte is urgent
   bool more = false;    // MSG_MORE: as cork, for this call
   bool gather = false;  // a SYN that waits for text waits on: another piece of the same call follows
+  // Amid bulk what is left over, less than a burst, may wait for the next SEND until Stack::release_held().
+  bool tail_may_wait = false;
 };
+
+// Which of such tails go (Stack::release_held).
+enum class HeldTails : uint8_t { all, old };
 
 struct TcpReceiveFlags {
   bool peek = false;    // MSG_PEEK: leave the bytes and the window as they are

@@ -223,10 +223,15 @@ void Tcp::flush(Time now, Acks acks) {
   }
 }
 
-void Tcp::release_acks() {
-  while (!env_.held.empty()) {
-    Connection& c = env_.held.pop_front();
-    if (!c.ListHook<DirtyTag>::linked()) env_.dirty.push_back(c);
+void Tcp::release_held(HeldTails tails, Time now) {
+  Connection* c = env_.held.empty() ? nullptr : &env_.held.front();
+  while (c != nullptr) {
+    Connection* next = env_.held.next(*c);
+    if (c->release_held(tails, now)) {
+      c->ListHook<HeldTag>::unlink();
+      if (!c->ListHook<DirtyTag>::linked()) env_.dirty.push_back(*c);
+    }
+    c = next;
   }
 }
 

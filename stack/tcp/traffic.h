@@ -6,6 +6,7 @@
 
 #include "stack/base/time.h"
 #include "stack/tcp/receive_tuning.h"
+#include "stack/tcp/send_streak.h"
 #include "stack/tcp/unsent_chunks.h"
 
 namespace limpid {
@@ -38,12 +39,14 @@ struct Traffic {
   TrafficTotals totals;
   ReceiveTuning tuning;
   UnsentChunks chunks;
+  SendStreak streak;
   std::optional<uint32_t> echo_taken;  // TSecr of the last stamp that was measured by
   Time timeouts_since = kNever;
 
   template <class V>
   static constexpr auto members(V&& v) {
-    return v(&Traffic::totals, &Traffic::tuning, &Traffic::chunks, &Traffic::echo_taken, &Traffic::timeouts_since);
+    return v(&Traffic::totals, &Traffic::tuning, &Traffic::chunks, &Traffic::streak, &Traffic::echo_taken,
+             &Traffic::timeouts_since);
   }
 };
 

@@ -31,6 +31,7 @@ void Connection::write(ByteSpan bytes, bool begins) {
 Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
   if (error_ != Error::none) return std::unexpected(take_error());
   if (fin_queued_ || released()) return std::unexpected(Error::closing);
+  traffic().streak.on_send(now - last_sent_);
   size_t taken = 0;
   while (taken < bytes.size()) {
     const size_t helping = std::min(bytes.size() - taken, next_helping());
@@ -58,6 +59,7 @@ Result<size_t> Connection::send(ByteSpan bytes, TcpSendFlags flags, Time now) {
 
 void Connection::conclude_send(size_t taken, bool whole, TcpSendFlags flags, Time now) {
   more_coming_ = flags.more;
+  tail_may_wait_ = flags.tail_may_wait && whole && path_.offloads && !flags.urgent && traffic().streak.goes_on();
   const bool pushed = !flags.more || !whole || traffic().chunks.push_overdue(data_end(), snd_.max_wnd);
   if (pushed && taken > 0) traffic().chunks.push(data_end());
   if (syn_held() && !flags.gather) release_syn(now);
@@ -86,7 +88,7 @@ Result<size_t> Connection::receive(MutableByteSpan into, TcpReceiveFlags flags, 
 // The user is done with some of what came: is an update of its own due?
 void Connection::tell_window(Time now) {
   if (!may_receive(state_) || !rcv_.update_due(agreed_.advertised_mss)) return;
-  if (ListHook<HeldTag>::linked()) return;  // the ACK that is held will tell
+  if (ListHook<HeldTag>::linked() && unsent() == 0) return;  // the ACK that is held will tell
   want_ack(Rule::tcp_window_opened);
   output(now);
 }
@@ -189,6 +191,7 @@ void Connection::set_options(const TcpOptions& options, Time now) {
     want_ack(Rule::tcp_ack_now);
   }
   if (released()) return;
+  tail_may_wait_ = false;
   const bool ack_only = ListHook<HeldTag>::linked() && unsent() == 0 && ack_reason_ != Rule::tcp_ack_now;
   if (ack_only) return tell_room();
   output(now);  // Nagle or the cork may have come off

@@ -68,6 +68,7 @@ struct TalkerPlan {
   bool peeks = false;            // looks at bytes before it takes them
   bool changes_options = false;  // buffers and Nagle, in the middle
   bool in_place = false;         // writes and reads without a copy, and holds what it borrows for a while
+  bool tails_wait = false;       // what a write leaves over, less than a burst, may wait for the next one
   std::vector<CallPlan> calls;   // by `at`
   TcpOptions options{};
 };

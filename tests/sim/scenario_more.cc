@@ -91,6 +91,9 @@ Scenario draw_scenario(uint64_t seed) {
   Rng in_place = rng.split("in place");
   for (ConversationPlan& talk : scenario.conversations)
     for (TalkerPlan* talker : {&talk.client, &talk.server}) talker->in_place = in_place.chance(percent(30));
+  Rng tails = rng.split("tails");
+  for (ConversationPlan& talk : scenario.conversations)
+    for (TalkerPlan* talker : {&talk.client, &talk.server}) talker->tails_wait = tails.chance(percent(50));
   for (HostPlan& host : scenario.hosts) host.config.tcp.congestion = draw_congestion(rng);
   // Urgent octets stay in the stream, so that it can be compared.
   for (ListenerPlan& listener : scenario.listeners) listener.options.urgent_inline = true;

@@ -71,6 +71,7 @@ std::string describe(const TalkerPlan& talker) {
   if (!o.quick_ack) text += ", no quick-ack";
   if (talker.peeks) text += ", peeks";
   if (talker.in_place) text += ", in place";
+  if (talker.tails_wait) text += ", tails wait";
   if (talker.changes_options) text += ", changes options";
   if (o.keepalive) text += fmt::format(", keep-alive {}ms", to_ms(o.keepalive_time));
   if (o.congestion != CongestionChoice::unset) text += fmt::format(", {}", name(o.congestion));

@@ -114,7 +114,8 @@ bool cut_talker(TalkerPlan& talker, const std::vector<std::string_view>& rest) {
   if (what == "bytes") return clear(talker.bytes);
   if (what == "half") return clear(talker.bytes, talker.bytes / 2);
   if (what == "pauses") return any({clear(talker.write_pause), clear(talker.read_pause), clear(talker.read_after)});
-  if (what == "habits") return any({clear(talker.peeks), clear(talker.in_place), clear(talker.changes_options)});
+  if (what == "habits")
+    return any({clear(talker.peeks), clear(talker.in_place), clear(talker.tails_wait), clear(talker.changes_options)});
   if (what == "congestion") return clear(talker.options.congestion);
   return what == "options" && cut_options(talker.options);
 }

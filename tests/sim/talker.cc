@@ -147,10 +147,16 @@ size_t Talker::next_write_size() const {
   return next_flags_.urgent ? 1 : std::min<uint64_t>(plan_.write_chunk, plan_.bytes - written_);
 }
 
+TcpSendFlags Talker::send_flags() const {
+  TcpSendFlags flags = next_flags_;
+  flags.tail_may_wait = plan_.tails_wait;
+  return flags;
+}
+
 Result<size_t> Talker::send_copied(Time now) {
   buffer_.resize(next_write_size());
   fill_pattern(out_, written_, buffer_);
-  return stack_->tcp_send(id_, buffer_, next_flags_, now);
+  return stack_->tcp_send(id_, buffer_, send_flags(), now);
 }
 
 Result<size_t> Talker::receive_copied(Time now) {

@@ -75,6 +75,7 @@ class Talker {
   void read(Time now);
   Result<size_t> send_copied(Time now);
   Result<size_t> receive_copied(Time now);
+  TcpSendFlags send_flags() const;
   Result<size_t> send_in_place(Time now);  // 0: reserved, but not committed yet
   Result<size_t> receive_in_place(Time now);
   void give_back(size_t which, Time now);

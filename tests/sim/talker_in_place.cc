@@ -40,7 +40,7 @@ Result<size_t> Talker::send_in_place(Time now) {
     return 0;
   }
   const size_t length = written_ % 5 == 0 ? room_.length - room_.length / 2 : room_.length;
-  const Result<void> sent = stack_->tcp_commit(id_, room_, length, next_flags_, now);
+  const Result<void> sent = stack_->tcp_commit(id_, room_, length, send_flags(), now);
   if (!sent) return std::unexpected(sent.error());
   return length;
 }

@@ -24,15 +24,15 @@ TEST_F(TcpHeldAck, TheAnswerCarriesIt) {
   EXPECT_EQ(t.read(id).size(), 100U);
   t.send(id, 10);
   t.expect("P. 1:11(10) ack 101");
-  t.stack.release_acks(t.now);
+  t.stack.release_held(t.now);
   t.expect_nothing();
 }
 
 TEST_F(TcpHeldAck, WithoutAnAnswerItGoesWhenItIsReleased) {
   t.peer("P. 1:101(100) ack 1");
-  t.stack.release_acks(t.now);
+  t.stack.release_held(t.now);
   t.expect(". 1:1(0) ack 101");
-  t.stack.release_acks(t.now);
+  t.stack.release_held(t.now);
   t.expect_nothing();
 }
 
@@ -66,7 +66,7 @@ TEST_F(TcpHeldAck, TheNextSegmentMakesItDue) {
   t.peer("P. 1:101(100) ack 1");
   t.peer("P. 101:201(100) ack 1");
   t.expect(". 1:1(0) ack 201");
-  t.stack.release_acks(t.now);
+  t.stack.release_held(t.now);
   t.expect_nothing();
 }
 
@@ -91,7 +91,7 @@ TEST_F(TcpHeldAck, ItTellsOfTheWindowThatReadingOpened) {
   small.peer("P. 1:1001(1000) ack 1");
   EXPECT_EQ(small.read(reader).size(), 1000U);
   small.expect_nothing();
-  small.stack.release_acks(small.now);
+  small.stack.release_held(small.now);
   const auto ack = small.next();
   ASSERT_TRUE(ack);
   EXPECT_EQ(ack->header.window, small.status(reader).receive_window);
@@ -103,7 +103,7 @@ TEST_F(TcpHeldAck, IsForgottenWithItsConnection) {
   t.peer("P. 1:101(100) ack 1");
   t.stack.tcp_close(id, t.now);  // text unread: a RST
   t.expect("R. 1:1(0) ack 101");
-  t.stack.release_acks(t.now);
+  t.stack.release_held(t.now);
   t.expect_nothing();
 }
 
