@@ -31,8 +31,8 @@ class Tools:
         return [self.program("event_server"), *options] if kind == "events" else [self.app("perf"), "--server", *options]
 
     def kernel_server(self, kind):
-        """On the kernel's sockets, with CUBIC whatever the system's default is. The event loop sends no bulk."""
-        return self.server(kind, "--kernel", *(["--congestion", "cubic"] if kind == "threads" else []))
+        """On the kernel's sockets, with CUBIC whatever the system's default is."""
+        return self.server(kind, "--kernel", "--congestion", "cubic")
 
 
 class Contestant:
@@ -77,6 +77,20 @@ class Veth(Contestant):
         self.there.close()
 
 
+class OneLoop(Contestant):
+    """Another one with an event loop for all streams, whatever the measure has else."""
+
+    def __init__(self, inner):
+        super().__init__(inner.name + "+loop", inner.tools)
+        self.inner = inner
+
+    def start(self, kind):
+        return self.inner.start("events")
+
+    def close(self):
+        self.inner.close()
+
+
 class Ours(Contestant):
     def __init__(self, name, tools, *options):
         super().__init__(name, tools)
@@ -108,6 +122,8 @@ class Null(Contestant):
 
 def make(name, tools):
     """The contestant of that name; Refused with the reason when this machine cannot have it."""
+    if name.endswith("+loop"):
+        return OneLoop(make(name.removesuffix("+loop"), tools))
     busy = ["--busy-poll", str(tools.busy_poll)]
     if name in ("ours-busy", "null-busy") and tools.busy_poll == 0:
         raise network.Refused("not asked for (--busy-poll 0)")

@@ -10,6 +10,7 @@
 
 #include "apps/common/open_host.h"
 #include "apps/common/servers.h"
+#include "apps/perf/measure.h"
 #include "apps/perf/protocol.h"
 
 namespace limpid::bench {
@@ -24,11 +25,12 @@ constexpr int kEventsAtOnce = 256;
 
 class EventServer {
  public:
-  EventServer(const SocketCalls& calls, uint16_t port)
+  EventServer(const SocketCalls& calls, uint16_t port, const apps::perf::Plan& plan)
       : calls_(calls),
         listener_(apps::listen_on(calls, {"", port})),
         epoll_(calls, Socket::check(calls.epoll_create1(0), "epoll")),
         piece_(kPiece, std::byte{0x5a}) {
+    apps::perf::prepare(listener_, plan);
     listener_.non_blocking();
     watch(listener_.fd(), EPOLLIN, EPOLL_CTL_ADD);
   }
@@ -115,7 +117,9 @@ int main(int argc, char** argv) {
   CLI::App line("perf's server as one event loop.", "event_server");
   HostOptions where;
   uint16_t port = apps::perf::kDefaultPort;
+  apps::perf::Plan plan;
   line.add_option("-p,--port", port)->capture_default_str();
+  line.add_option("--congestion", plan.congestion, "congestion control of this end: reno, cubic, bbr");
   add_host_options(line, where);
   CLI11_PARSE(line, argc, argv);
   rlimit limit{};
@@ -123,7 +127,7 @@ int main(int argc, char** argv) {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
   return with_host(where, [&](const SocketCalls& calls) {
-    bench::EventServer server(calls, port);
+    bench::EventServer server(calls, port, plan);
     fmt::print(stderr, "event_server: a server on port {} ({} sockets)\n", port, calls.name);
     server.run();
     return 0;

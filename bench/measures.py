@@ -53,6 +53,7 @@ FIGURES = {
 BULK = ("loopback", "veth", "ours", "ours-zerocopy", "null", "null-nocopy")
 SMALL = ("loopback", "veth", "ours", "ours-asleep", "ours-busy", "null-nocopy", "null-busy")
 CURVE = ("loopback", "veth", "ours")
+STREAMING = ("loopback", "loopback+loop", "veth", "ours", "ours+loop", "null")
 
 SIZES = (64, 256, 1024, 4096, 16384, 65536, 131072)
 STREAMS = (1, 2, 4, 8, 16)
@@ -85,8 +86,8 @@ MEASURES = [
     Measure("mix", "bulk to the stack and ping-pong at the same time", ("loopback", "veth", "ours"),
             (Point("to", "bulk alone"), Point("ping-pong", "ping-pong alone"), Point("mix", "both")),
             compare=(("rate kept", "gbit_per_s", "both", "bulk alone"), ("p99 grows to", "p99_us", "both", "ping-pong alone"))),
-    Measure("streams-to", "bulk to the stack by number of streams", CURVE, by_streams("to"), compare=sixteen_to_one(), axis="streams"),
-    Measure("streams-from", "bulk from the stack by number of streams", CURVE, by_streams("from"), compare=sixteen_to_one(), axis="streams"),
+    Measure("streams-to", "bulk to the stack by number of streams", STREAMING, by_streams("to"), compare=sixteen_to_one(), axis="streams"),
+    Measure("streams-from", "bulk from the stack by number of streams", STREAMING, by_streams("from"), compare=sixteen_to_one(), axis="streams"),
     Measure("sizes-to", "bulk to the stack by bytes of a send()", CURVE, by_size("to"), axis="bytes of a send()"),
     Measure("sizes-from", "bulk from the stack by bytes of a send()", CURVE, by_size("from"), axis="bytes of a send()"),
     Measure("open", "connections opened that stay, a round trip each", ("loopback", "veth", "ours", "null-nocopy"),
@@ -104,7 +105,7 @@ NAMES = [m.name for m in MEASURES] + list(ALONE)
 HEADLINES = (("to", "gbit_per_s", "bulk to"), ("from", "gbit_per_s", "bulk from"), ("ping-pong", "p50_us", "ping-pong p50"),
              ("connections", "per_s", "connections"))
 
-TITLES = {"loopback": "kernel lo", "veth": "kernel veth", "ours": "ours", "ours-zerocopy": "ours, zero-copy", "ours-asleep": "ours, asleep", "ours-busy": "ours, busy",
+TITLES = {"loopback": "kernel lo", "loopback+loop": "kernel lo, loop", "ours+loop": "ours, loop", "veth": "kernel veth", "ours": "ours", "ours-zerocopy": "ours, zero-copy", "ours-asleep": "ours, asleep", "ours-busy": "ours, busy",
           "null": "null, copy", "null-nocopy": "null", "null-busy": "null, busy", "ours+rps": "ours, RPS", "ours-zerocopy+rps": "zero-copy, RPS", "null+rps": "null, copy, RPS",
           "null-nocopy+rps": "null, RPS"}
 
