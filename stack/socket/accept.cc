@@ -8,26 +8,45 @@ namespace limpid {
 
 namespace {
 
-// What an accepted socket has from its listener.
-void inherit(const OpenSocket& listener, OpenSocket& accepted) {
-  accepted.reuse = listener.reuse;
-  accepted.linger = listener.linger;
-  accepted.linger_time = listener.linger_time;
-  accepted.receive_timeout = listener.receive_timeout;
-  accepted.send_timeout = listener.send_timeout;
-}
+// What an accepted socket has from its listener. Read under the lock of the listener's home.
+struct Heritage {
+  explicit Heritage(const OpenSocket& listener)
+      : reuse(listener.reuse),
+        linger(listener.linger),
+        linger_time(listener.linger_time),
+        receive_timeout(listener.receive_timeout),
+        send_timeout(listener.send_timeout) {}
+  void pass_to(OpenSocket& accepted) const {
+    accepted.reuse = reuse;
+    accepted.linger = linger;
+    accepted.linger_time = linger_time;
+    accepted.receive_timeout = receive_timeout;
+    accepted.send_timeout = send_timeout;
+  }
 
-// The next connection of the listener's queue, waited for if need be. 0 or an errno. It may be another machine's than
-// the listener's home; then the lock is that machine's, too.
-int next_connection(Host& host, Hold& hold, OpenSocket& listener, OpenSocket& socket, Accepted& accepted) {
+  ReusePolicy reuse;
+  bool linger;
+  Duration linger_time;
+  Duration receive_timeout;
+  Duration send_timeout;
+};
+
+// The next connection of the listener's queue, waited for if need be, as a socket. 0 or an errno. It may be another
+// machine's than the listener's home; then the lock is that machine's, too.
+int next_connection(Host& host, Hold& hold, OpenSocket& listener, SocketRef& socket, Accepted& accepted) {
   const Time deadline = deadline_after(hold.now(), listener.receive_timeout);
   for (;;) {
     if (listener.closed) return ECONNABORTED;
     if (!listener.is_listener()) return EINVAL;  // or not any more: shutdown() by another thread
-    inherit(listener, socket);
+    const Heritage heritage(listener);
     const auto next = take_waiting(host, hold, listener);
     if (next) {
       accepted = *next;
+      socket = SocketRef::make(accepted.at);
+      socket->kind = OpenSocket::Kind::stream;
+      socket->protocol = listener.protocol;
+      socket->id = accepted.connection;
+      heritage.pass_to(*socket);
       return 0;
     }
     if (next.error() != Error::would_block) return to_errno(next.error());
@@ -52,18 +71,15 @@ int lp_accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
   if (address != nullptr && length == nullptr) return fail(EFAULT);
 
   Host& host = call.host();
-  SocketRef socket = SocketRef::make(0);
-  socket->kind = OpenSocket::Kind::stream;
-  socket->protocol = listener.protocol;
-  socket->nonblocking = (flags & SOCK_NONBLOCK) != 0;
+  SocketRef socket;
   Accepted accepted;
   {
     Hold hold(call.machine());
-    if (const int error = next_connection(host, hold, listener, *socket, accepted); error != 0) return fail(error);
-    socket->home = accepted.at;
-    socket->id = accepted.connection;
+    if (const int error = next_connection(host, hold, listener, socket, accepted); error != 0) return fail(error);
+    socket->nonblocking = (flags & SOCK_NONBLOCK) != 0;
     host.watch(socket->home, socket->id, *socket);
-    write_address(hold.stack().tcp_status(socket->id).value_or(TcpStatus{}).remote, address, length);
+    if (address != nullptr)
+      write_address(hold.stack().tcp_status(socket->id).value_or(TcpStatus{}).remote, address, length);
   }
   const int accepted_fd = host.descriptors().enter(socket.share());
   if (accepted_fd >= 0) return accepted_fd;
