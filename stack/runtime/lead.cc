@@ -239,6 +239,8 @@ void RealMachine::glance() {
   leader_ = Leader::caller;
   turn({.waits = false});
   leader_ = Leader::nobody;
+  leader_until_ = Time{};
+  leader_waits_writable_ = true;
   led_ = true;  // the I/O thread need not: it would take each frame from the thread that is busy here
 }
 
