@@ -15,10 +15,17 @@ def available():
     return True
 
 
+# The kernel in greys, ours in blues and greens, the ceilings in warm colours. With RPS as without.
+COLOURS = {"loopback": "#333333", "loopback+loop": "#777777", "veth": "#aaaaaa",
+           "ours": "#0b63c4", "ours+loop": "#5aa9e6", "ours-zerocopy": "#0a9b8a", "ours-asleep": "#9ad1d4", "ours-busy": "#7b3fb5",
+           "null": "#e0a030", "null-nocopy": "#c1440e", "null-busy": "#e5707e"}
+OTHERS = ("#8c564b", "#bcbd22", "#e377c2", "#9467bd")  # peers
+
+
 def colour(series, number):
     """The same for a contestant in all plots."""
-    known = list(TITLES.values())
-    return "C%d" % (known.index(series.name) if series.name in known else len(known) + number)
+    name = next((key for key, words in TITLES.items() if words == series.name), "")
+    return COLOURS.get(name.removesuffix("+rps"), OTHERS[number % len(OTHERS)])
 
 
 def whiskers(series):
@@ -48,6 +55,8 @@ def draw_lines(axes, picture):
         axes.minorticks_off()
     if picture.log_y:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     else:
         axes.set_ylim(bottom=0)
 
@@ -65,7 +74,7 @@ def draw(picture, folder):
     axes.set_xlabel(picture.x_label)
     axes.set_ylabel(picture.y_label)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", framealpha=0.6)
     paths = [os.path.join(folder, picture.name + ending) for ending in (".svg", ".png")]
     for path in paths:
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.endswith(".svg") else None)
