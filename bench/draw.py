@@ -56,7 +56,8 @@ def draw_lines(axes, picture):
     if picture.log_y:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        low, high = axes.get_ylim()
+        axes.yaxis.set_minor_formatter("{x:g}" if high < 30 * low else "")
     else:
         axes.set_ylim(bottom=0)
 
