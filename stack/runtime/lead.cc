@@ -41,7 +41,7 @@ class NoCancel {
 
 // Sleep at the devices, read what they have outside the lock, then one visit to the stack for all of it.
 RealMachine::Turned RealMachine::turn(const Patience& patience) {
-  stack_.release_held(now_, HeldTails::old);  // ACKs whose answer has not come
+  stack_.release_held(now_, HeldTails::old);  // ACKs whose answer has not come, and old tails
   // Not before: the frames that have been read from since are the hottest.
   ports_.refill(stack_.frames());
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});

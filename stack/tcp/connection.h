@@ -520,17 +520,16 @@ class Connection : public ListHook<DirtyTag>,
   bool probe_due_ = false;
   bool tail_probe_due_ = false;
   bool keepalive_due_ = false;
-  bool override_due_ = false;  // silly-window avoidance has waited long enough
-  bool more_coming_ = false;   // MSG_MORE of the last send, until something is acknowledged (as Linux)
-  bool tail_may_wait_ =
-      false;               // for the next SEND; until it is released, or nothing is under way whose ACK would send it
-  bool room_told_ = true;  // the user knows that it may write
-  bool writer_waits_ = false;  // a SEND was not taken whole, and there is no room yet
-  bool acked_ = false;         // an ACK came since the last output
-  bool deferred_ = false;      // the last output left a burst for later
-  bool text_went_ = false;     // new text, whose loss timer is set when the output is over
-  bool in_write_ = false;      // output is to send the first burst of a long SEND: that does not wait
-  bool probed_ = false;        // into the window that is zero now
+  bool override_due_ = false;   // silly-window avoidance has waited long enough
+  bool more_coming_ = false;    // MSG_MORE of the last send, until something is acknowledged (as Linux)
+  bool tail_may_wait_ = false;  // what the last SEND left over, for the next one, until it is released
+  bool room_told_ = true;       // the user knows that it may write
+  bool writer_waits_ = false;   // a SEND was not taken whole, and there is no room yet
+  bool acked_ = false;          // an ACK came since the last output
+  bool deferred_ = false;       // the last output left a burst for later
+  bool text_went_ = false;      // new text, whose loss timer is set when the output is over
+  bool in_write_ = false;       // output is to send the first burst of a long SEND: that does not wait
+  bool probed_ = false;         // into the window that is zero now
   Rule ack_reason_ = Rule::none;
   Time last_invalid_answer_{-1h};
 

@@ -69,8 +69,8 @@ SendLimit Connection::what_holds_back() const {
   const int64_t usable = std::max<int64_t>(0, snd_.una + snd_.wnd - snd_.nxt);
   const int64_t allowed = std::max<int64_t>(0, int64_t{congestion_.cwnd()} - in_flight());
   const auto waits = static_cast<int64_t>(unsent());
-  if (waits == 0) return SendLimit::rwnd;  // only the FIN, which asks for no congestion window
-  if (tail_waits()) return SendLimit::nagle;
+  if (waits == 0) return SendLimit::rwnd;     // only the FIN, which asks for no congestion window
+  if (tail_waits()) return SendLimit::nagle;  // by a rule of its own, but for the same reason: company
 
   const int64_t length = std::min({waits, usable, allowed, int64_t{mss_}});
   const bool worth = length > 0 && worth_sending(static_cast<uint32_t>(length), static_cast<uint32_t>(waits),
