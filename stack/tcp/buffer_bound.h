@@ -8,9 +8,11 @@
 
 namespace limpid {
 
-// Fit a processor's cache; a receiver's twice that, so that neither side waits for each other's every batch.
+// Fits a processor's cache.
 constexpr uint32_t kLeastLargestSendBuffer = 1 << 20;
-constexpr uint32_t kLeastLargestReceiveBuffer = 2 << 20;
+// More than a sender holds in its buffer (Linux: 4 MB unless told otherwise): then it sends within its own calls. A
+// sender that the window holds back sends when the ACK comes: over a TUN that is within our write of it.
+constexpr uint32_t kLeastLargestReceiveBuffer = 8 << 20;
 
 // What 32 Gbit/s have under way in the least round trip, but not below `least`. On a short path that loses nothing no
 // loss ever stops the congestion window: a larger buffer would be memory that is cold whenever it is touched, and a

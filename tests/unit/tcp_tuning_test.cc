@@ -114,9 +114,9 @@ uint32_t receive_buffer_grown_over(Duration round_trip) {
 }
 
 TEST(TcpReceiveTuning, OnlyALongPathGetsTheLargestBuffer) {
-  EXPECT_EQ(receive_buffer_grown_over(50us), uint32_t{2} << 20);
-  EXPECT_EQ(receive_buffer_grown_over(700us), 700u * 4096);
-  EXPECT_GT(receive_buffer_grown_over(20ms), uint32_t{8} << 20);
+  EXPECT_EQ(receive_buffer_grown_over(50us), uint32_t{8} << 20);
+  EXPECT_EQ(receive_buffer_grown_over(3ms), 3000u * 4096);
+  EXPECT_GT(receive_buffer_grown_over(20ms), uint32_t{14} << 20);
 }
 
 TEST(TcpReceiveTuning, ASizeThatTheUserHasSetStays) {
