@@ -28,7 +28,7 @@ struct Stack::Parts {
   Merger row;  // of segments that came one behind the other, within a batch
 
   void deliver(Delivery& delivery, Time now);
-  void flush(Time now, Acks acks);
+  void flush(Time now, AcksWait acks = {});
   void deliver_row(Time now) {
     if (!row.holds()) return;
     Delivery merged = row.take();
@@ -121,15 +121,14 @@ void Stack::note_clock_gap(bool stood_still, Duration real, Time now) {
 }
 
 void Stack::deliver(Time now) { parts_->deliver_row(now); }
-void Stack::flush(Time now) { parts_->flush(now, Acks::go); }
-void Stack::flush_but_acks(Time now) { parts_->flush(now, Acks::may_wait); }
+void Stack::flush(Time now, AcksWait acks) { parts_->flush(now, acks); }
 
-void Stack::release_held(Time now, HeldTails tails) {
-  parts_->tcp.release_held(tails, now);
+void Stack::release_held(Time now, Release what) {
+  parts_->tcp.release_held(what, now);
   if (parts_->tcp.has_work()) flush(now);
 }
 
-void Stack::Parts::flush(Time now, Acks acks) {
+void Stack::Parts::flush(Time now, AcksWait acks) {
   deliver_row(now);
   tcp.flush(now, acks);
   while (ip.has_loopback()) {  // what we sent to ourselves arrives at the end of the step, never by recursion

@@ -62,13 +62,10 @@ class Stack {
   // --- the world moves -----------------------------------------------------------------------------------------------
   void receive(InterfaceId interface, FrameRef frame, Time now);  // a frame arrived; answers wait for flush()
   void deliver(Time now);  // frames that wait to be merged with the next one wait no longer; part of flush()
-  void flush(Time now);    // after a batch: send what the batch called for
-  // The same, but an ACK that the next words of our user may carry waits: for them, for a timer, or for release_held().
-  // For whoever lets that user run now.
-  void flush_but_acks(Time now);
-  // Users may not be heard of soon: such ACKs go, and the tails of SENDs (TcpSendFlags::tail_may_wait), all or those
-  // that have waited for long.
-  void release_held(Time now, HeldTails tails = HeldTails::all);
+  // After a batch: send what the batch called for, but for ACKs that may wait.
+  void flush(Time now, AcksWait acks = {});
+  // Users may not be heard of soon: such ACKs go, and the tails of SENDs (TcpSendFlags::tail_may_wait).
+  void release_held(Time now, Release what = {});
   void advance(Time now);                               // fire the timers that are due, and flush
   void link_writable(InterfaceId interface, Time now);  // the device takes frames again
   Time next_deadline() const;                           // when to call advance(); kNever: no need

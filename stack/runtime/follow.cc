@@ -39,7 +39,7 @@ void RealWorld::prepare_for_descriptors(Waiter& waiter) { waiter.event_fd = t_ev
 Wake RealMachine::wait(Waiter& waiter, Time deadline, std::span<pollfd> kernel) {
   Follower call(waiter);
   call.since = lock();
-  stack_.release_held(call.since);  // this thread has said what it had to
+  stack_.release_held(call.since, {.bulk_acks = !more_});  // this thread has said what it had to
   if (may_lead(waiter, deadline, kernel)) {
     if (const Led led = lead(call, deadline, kernel)) {
       leave_lock();

@@ -41,7 +41,7 @@ class NoCancel {
 
 // Sleep at the devices, read what they have outside the lock, then one visit to the stack for all of it.
 RealMachine::Turned RealMachine::turn(const Patience& patience) {
-  stack_.release_held(now_, HeldTails::old);  // ACKs whose answer has not come, and old tails
+  stack_.release_held(now_, {.tails = false, .bulk_acks = !more_});  // what has waited in vain
   // Not before: the frames that have been read from since are the hottest.
   ports_.refill(stack_.frames());
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
@@ -83,14 +83,10 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   // ACK.
   const bool returns =
       leading_ == nullptr ? !patience.waits : leading_->waiter.raised.load(std::memory_order_relaxed) != 0;
-  if (returns) {
-    stack_.flush_but_acks(now_);
-  } else {
-    stack_.flush(now_);
-  }
+  more_ = ports_.filled_all();
+  stack_.flush(now_, {.for_user = returns, .for_frames = more_});
   ports_.advance(stack_, now_);
   if (stack_.next_deadline() <= now_) stack_.advance(now_);
-  more_ = ports_.filled_all();
   if (world_.stops() != 0) release_stopped_waiters();
   return turned;
 }

@@ -95,6 +95,7 @@ class SimNet {
     InterfaceId id = 0;
     Device* device = nullptr;
     uint32_t frame_room = 0;  // bytes that the longest frame needs
+    bool offloads = false;
   };
   struct Host;
   class LinkHash;

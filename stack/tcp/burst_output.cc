@@ -40,11 +40,11 @@ bool Connection::tail_waits() const {
   return waiting > 0 && waiting < std::min<size_t>(chunk_goal(), size_t{largest_burst()} * mss_);
 }
 
-bool Connection::release_held(HeldTails tails, Time now) {
-  constexpr Duration kOld = std::chrono::microseconds(100);
-  if (!tail_waits()) return true;
+bool Connection::release_held(Release what, Time now) {
+  constexpr Duration kOld = std::chrono::microseconds(500);
+  if (!tail_waits()) return what.bulk_acks || !is_bulk_ack();
   const Duration waited = now - last_sent_;
-  if (tails == HeldTails::old && waited < kOld) return false;
+  if (!what.tails && waited < kOld) return false;
   traffic().streak.on_vain_wait(waited);
   tail_may_wait_ = false;
   return true;

@@ -170,12 +170,12 @@ class Connection : public ListHook<DirtyTag>,
   const RecentTimestamp& recent_timestamp() const { return recent_; }
   uint8_t receive_shift() const { return agreed_.receive_shift; }
   bool owes_ack() const { return ack_now_; }
-  // output() would send nothing but an ACK that is due early, or for a FIN, and whoever reads what came may soon
-  // answer: then it may be left out for a moment.
-  bool holds_ack(Time now);
-  // What is held for the next words of our user is to go, whoever else may run; false: a tail, and it has not waited
-  // for long.
-  bool release_held(HeldTails tails, Time now);
+  // output() would send nothing but an ACK that may be left out for a moment: one that is due early, or for a FIN, if
+  // whoever reads what came may soon answer; one amid bulk, if more is about to come.
+  bool holds_ack(AcksWait acks, Time now);
+  bool is_bulk_ack() const { return ack_reason_ == Rule::tcp_ack_second && path_.offloads && rcv_.mostly_open(); }
+  // What is held for the next words of our user is to go, whoever else may run; false: it may wait on.
+  bool release_held(Release what, Time now);
   Error error() const { return error_; }
   uint8_t interface() const { return path_.interface; }
   size_t unsent() const { return static_cast<size_t>(data_end() - std::min(snd_.nxt, data_end())); }

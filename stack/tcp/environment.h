@@ -76,13 +76,11 @@ struct TcpEnvironment {
   IntrusiveList<Connection, DirtyTag> dirty;      // have something to send, or to be told about
   IntrusiveList<Connection, BlockedTag> blocked;  // the device refused a frame of theirs
   IntrusiveList<Connection, HeldTag> held;        // keep an ACK, or a tail, for the user's next words
+  Time acks_held_since = kNever;                  // the first of these ACKs
   FastOpenCache fast_open;                        // what servers we have spoken to gave us
   ChunkPool chunks;                               // for what is to be sent
   uint32_t next_connection_number = 1;            // in the trace
 };
-
-// Whether an ACK that somebody's next words may carry goes at once.
-enum class Acks : uint8_t { go, may_wait };
 
 // Owners in the timer queue.
 enum class TimerOwner : uint8_t { connection, half_open, time_wait };

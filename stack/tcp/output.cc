@@ -210,8 +210,10 @@ SegmentPlan Connection::plan_ack() const {
   return {.kind = SegmentPlan::Kind::ack, .seq = snd_.nxt, .why = ack_reason_};
 }
 
-bool Connection::holds_ack(Time now) {
-  if (!ack_now_ || (ack_reason_ != Rule::tcp_ack_quick && ack_reason_ != Rule::tcp_fin_received)) return false;
+bool Connection::holds_ack(AcksWait acks, Time now) {
+  if (!ack_now_) return false;
+  const bool early = ack_reason_ == Rule::tcp_ack_quick || ack_reason_ == Rule::tcp_fin_received;
+  if (!(early && acks.for_user) && !(acks.for_frames && is_bulk_ack())) return false;
   if (released() || unsent() > 0 || snd_.una != snd_.nxt || fin_queued_ || syn_due_ || probe_due_ || keepalive_due_)
     return false;
   tell_room();

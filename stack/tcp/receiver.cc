@@ -68,13 +68,21 @@ Receiver::Window Receiver::window(bool scaled, uint32_t mss) const {
   return {static_cast<uint16_t>(wire), std::max(edge_, promised_edge)};
 }
 
+// More than the field holds cannot be promised: without scaling a large buffer is no reason for an update.
+uint32_t Receiver::largest_window() const {
+  return static_cast<uint32_t>(std::min<uint64_t>(uint64_t{65'535} << shift_, UINT32_MAX));
+}
+
+bool Receiver::mostly_open() const {
+  const uint32_t whole = std::min(buffer_, largest_window());
+  return wnd() >= whole - whole / 8;
+}
+
 bool Receiver::update_due(uint32_t mss) const {
-  // More than the field holds cannot be promised: without scaling a large buffer is no reason for an update.
-  const auto most = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{65'535} << shift_, UINT32_MAX));
-  const uint32_t fresh = std::min(room(), most);
+  const uint32_t fresh = std::min(room(), largest_window());
   const uint32_t old = wnd();
   if (fresh < old + std::min(buffer_ / 2, mss)) return false;
-  const uint32_t whole = std::min(buffer_, most);
+  const uint32_t whole = std::min(buffer_, largest_window());
   return old < whole / 4 || fresh - old >= whole / 2;  // the sender is about to starve, or much has changed
 }
 

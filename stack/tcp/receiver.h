@@ -23,6 +23,8 @@ class Receiver {
   // RCV.NXT: the next octet expected; the peer's SYN is position 0, its FIN takes one more behind the text.
   SeqPos nxt() const { return SeqPos::from_stream(queue_.next()) + (fin_reached_ ? 1 : 0); }
   SeqPos edge() const { return edge_; }
+  // The sender has used no more than an eighth of what it may be promised.
+  bool mostly_open() const;
   uint32_t wnd() const { return edge_ > nxt() ? static_cast<uint32_t>(edge_ - nxt()) : 0; }
   bool fin_reached() const { return fin_reached_; }
   size_t readable() const;  // bytes the user can read now: up to an urgent mark
@@ -88,6 +90,8 @@ class Receiver {
   std::optional<std::byte> urgent_octet(bool peek);
 
  private:
+  uint32_t largest_window() const;
+
   bool cut(Segment& s) const;
   void keep_urgent_octet(const Segment& s);
   ReassemblyQueue::Inserted take_chain(Segment& s);

@@ -22,7 +22,7 @@ class SendStreak {
   bool goes_on() const { return length_ >= kFirst << doubled_; }
 
  private:
-  static constexpr Duration kNear = std::chrono::microseconds(200);
+  static constexpr Duration kNear = std::chrono::milliseconds(1);
   static constexpr int kFirst = 4;
   static constexpr uint8_t kMostDoubled = 12;
 

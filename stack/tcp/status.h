@@ -77,8 +77,17 @@ struct TcpSendFlags {
   bool tail_may_wait = false;
 };
 
-// Which of such tails go (Stack::release_held).
-enum class HeldTails : uint8_t { all, old };
+// Which ACKs wait in a flush (Stack::flush), for better ones or until Stack::release_held().
+struct AcksWait {
+  bool for_user = false;    // our user runs next: those that his words may carry
+  bool for_frames = false;  // the device has more: those amid bulk, as one for all of it will do
+};
+
+// What goes beside what has been held for long (Stack::release_held).
+struct Release {
+  bool tails = true;
+  bool bulk_acks = true;  // else, of those amid bulk, only what its sender may need soon
+};
 
 struct TcpReceiveFlags {
   bool peek = false;    // MSG_PEEK: leave the bytes and the window as they are

@@ -211,11 +211,12 @@ void Tcp::icmp_error(const Delivery& e, Time now) {
 
 bool Tcp::has_work() const { return !env_.dirty.empty(); }
 
-void Tcp::flush(Time now, Acks acks) {
+void Tcp::flush(Time now, AcksWait acks) {
   while (!env_.dirty.empty()) {
     Connection& c = env_.dirty.pop_front();
-    if (acks == Acks::may_wait && c.holds_ack(now)) {
-      env_.held.push_back(c);
+    if (c.holds_ack(acks, now)) {
+      if (!c.ListHook<HeldTag>::linked()) env_.held.push_back(c);
+      env_.acks_held_since = std::min(env_.acks_held_since, now);
       continue;
     }
     c.output(now);
@@ -223,11 +224,14 @@ void Tcp::flush(Time now, Acks acks) {
   }
 }
 
-void Tcp::release_held(HeldTails tails, Time now) {
+void Tcp::release_held(Release what, Time now) {
+  constexpr Duration kLong = std::chrono::microseconds(500);
+  if (now - std::min(env_.acks_held_since, now) >= kLong) what.bulk_acks = true;
+  if (what.bulk_acks) env_.acks_held_since = kNever;
   Connection* c = env_.held.empty() ? nullptr : &env_.held.front();
   while (c != nullptr) {
     Connection* next = env_.held.next(*c);
-    if (c->release_held(tails, now)) {
+    if (c->release_held(what, now)) {
       c->ListHook<HeldTag>::unlink();
       if (!c->ListHook<DirtyTag>::linked()) env_.dirty.push_back(*c);
     }

@@ -45,9 +45,9 @@ class Tcp {
   // --- the world moves ---
   void receive(Delivery& delivery, Time now);
   void icmp_error(const Delivery& error, Time now);
-  void flush(Time now, Acks acks);
-  bool has_work() const;                         // flush() has something to do
-  void release_held(HeldTails tails, Time now);  // what is held for users' next words is flush()'s work again
+  void flush(Time now, AcksWait acks);
+  bool has_work() const;                      // flush() has something to do
+  void release_held(Release what, Time now);  // what is held for users' next words is flush()'s work again
   void advance(Time now);
   void link_writable(InterfaceId interface);
   Time next_deadline() const { return std::min(env_.timers.next_deadline(), connections_.next_look()); }

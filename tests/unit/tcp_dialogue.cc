@@ -302,7 +302,7 @@ void TcpDialogue::peer_batch(const std::vector<std::string>& segments) {
     if (w.offload.checksum_open) store16(packet, 20 + 16, 0xdead);  // nobody is to look at it
     inject(packet, w.offload);
   }
-  user_runs_next ? stack.flush_but_acks(now) : stack.flush(now);
+  stack.flush(now, {.for_user = user_runs_next, .for_frames = more_frames});
   check();
 }
 

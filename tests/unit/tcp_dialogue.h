@@ -67,6 +67,7 @@ class TcpDialogue : public LinkPort, public ReadySink {
   void peer(const std::string& segment);  // and flushes, as a batch of one
   void peer_batch(const std::vector<std::string>& segments);
   bool user_runs_next = false;                             // and an ACK that its answer may carry waits for it
+  bool more_frames = false;                                // wait at the device, and ACKs amid bulk for them
   void peer_header(TcpHeader header, ByteSpan text = {});  // any header at all, sequence numbers as on the wire
   // From and to any address; flushed. `link_broadcast` cannot be had here: see the tests of IP.
   void header_between(const IpAddress& from, const IpAddress& to, TcpHeader header, ByteSpan text = {});

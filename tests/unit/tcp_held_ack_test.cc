@@ -1,4 +1,7 @@
-// ACKs that wait a moment for the user's next words, where that user runs next (Stack::flush_but_acks).
+// ACKs that wait a moment: for the user's next words, where that user runs next; amid bulk for more of it, while the
+// device has more (AcksWait).
+#include <fmt/format.h>
+
 #include "tests/unit/tcp_dialogue.h"
 
 namespace limpid {
@@ -105,6 +108,92 @@ TEST_F(TcpHeldAck, IsForgottenWithItsConnection) {
   t.expect("R. 1:1(0) ack 101");
   t.stack.release_held(t.now);
   t.expect_nothing();
+}
+
+struct TcpHeldBulkAck : testing::Test {
+  explicit TcpHeldBulkAck(bool offloads = true) : t({}, 1500, 1, offloads) {
+    id = t.establish_passively();
+    t.more_frames = true;
+  }
+  // Two full segments more.
+  void two_segments() {
+    const auto range = [](int from) { return fmt::format(". {}:{}(1460) ack 1", from, from + 1460); };
+    t.peer_batch({range(next), range(next + 1460)});
+    next += 2920;
+  }
+  void expect_ack() { t.expect(fmt::format(". 1:1(0) ack {}", next)); }
+  TcpDialogue t;
+  SocketId id;
+  int next = 1;
+};
+
+constexpr Release kWhatIsNeeded{.tails = false, .bulk_acks = false};
+
+TEST_F(TcpHeldBulkAck, OneAnswersAllThatTheDeviceHad) {
+  two_segments();
+  two_segments();
+  t.stack.release_held(t.now, kWhatIsNeeded);
+  t.expect_nothing();
+  t.stack.release_held(t.now);
+  expect_ack();
+  t.stack.release_held(t.now);
+  t.expect_nothing();
+}
+
+TEST_F(TcpHeldBulkAck, TheLastBatchOfAllBringsIt) {
+  two_segments();
+  t.more_frames = false;
+  two_segments();
+  expect_ack();
+  t.stack.release_held(t.now);
+  t.expect_nothing();
+}
+
+TEST_F(TcpHeldBulkAck, WaitsForHalfAMillisecondAtMost) {
+  two_segments();
+  t.pass(499us);
+  two_segments();
+  t.stack.release_held(t.now, kWhatIsNeeded);
+  t.expect_nothing();
+  t.pass(1us);
+  t.stack.release_held(t.now, kWhatIsNeeded);
+  expect_ack();
+}
+
+// An eighth of the window is used up: the sender may soon have to wait for the ACK.
+TEST_F(TcpHeldBulkAck, GoesWhenTheSenderMayNeedIt) {
+  const uint32_t window = t.status(id).receive_window;
+  while (t.status(id).receive_window - 2920 > window / 8 * 7) {
+    two_segments();
+    t.stack.release_held(t.now, kWhatIsNeeded);
+    t.expect_nothing();
+  }
+  two_segments();
+  expect_ack();
+}
+
+TEST_F(TcpHeldBulkAck, TextOfOursCarriesIt) {
+  two_segments();
+  t.send(id, 10);
+  t.expect(fmt::format("P. 1:11(10) ack {}", next));
+  t.stack.release_held(t.now);
+  t.expect_nothing();
+}
+
+TEST_F(TcpHeldBulkAck, NotForAGap) {
+  two_segments();
+  t.peer(fmt::format(". {}:{}(1460) ack 1", next + 1460, next + 2920));
+  expect_ack();
+}
+
+struct TcpHeldBulkAckElsewhere : TcpHeldBulkAck {
+  TcpHeldBulkAckElsewhere() : TcpHeldBulkAck(false) {}
+};
+
+// Where frames are packets a sender's clock is each ACK of ours.
+TEST_F(TcpHeldBulkAckElsewhere, NoneIsHeld) {
+  two_segments();
+  expect_ack();
 }
 
 }  // namespace

@@ -58,10 +58,10 @@ TEST_F(TcpHeldTail, GoesWhenItIsReleased) {
 
 TEST_F(TcpHeldTail, ALookOfAnotherReleasesItOnceItIsOld) {
   begin_streak();
-  t.stack.release_held(t.now, HeldTails::old);
+  t.stack.release_held(t.now, {.tails = false});
   t.expect_nothing();
-  t.pass(100us);
-  t.stack.release_held(t.now, HeldTails::old);
+  t.pass(500us);
+  t.stack.release_held(t.now, {.tails = false});
   t.expect("P. " + range(sent, kPiece) + " ack 1");
 }
 
@@ -98,7 +98,7 @@ TEST_F(TcpHeldTail, NoneWithoutTheFlagOrNothingUnderWay) {
 TEST_F(TcpHeldTail, NoneWhereSendsComeSlowly) {
   for (int i = 0; i < 8; ++i) {
     pieces_that_go(1);
-    t.pass(300us);
+    t.pass(1100us);
   }
 }
 
@@ -125,12 +125,12 @@ TEST_F(TcpHeldTail, OptionsSendIt) {
 // Whoever is waited for in vain for long is believed only after twice as many SENDs.
 TEST_F(TcpHeldTail, WaitsInVainBecomeRare) {
   begin_streak();
-  t.pass(1ms);
+  t.pass(2ms);
   t.stack.release_held(t.now);
   t.expect("P. " + range(sent, kPiece) + " ack 1");
   sent += kPiece;
   t.peer(". 1:1(0) ack 5001 win 20000");
-  t.pass(1ms);
+  t.pass(2ms);
   pieces_that_go(8);
   t.send(id, kPiece, kMayWait);
   t.expect_nothing();
