@@ -5,10 +5,11 @@
 namespace limpid {
 namespace {
 
-constexpr uint32_t kLinkRoom = 64;      // Ethernet header, VLAN tag, a device's own header
-constexpr size_t kBatch = 64;           // frames read at once …
-constexpr uint32_t kSmallFrame = 2048;  // bytes: carries no bulk
-constexpr size_t kLargeBatch = 4;       // … when each may be 64 KiB: with what they came from they should fit the cache
+constexpr uint32_t kLinkRoom = 64;  // Ethernet header, VLAN tag, a device's own header
+constexpr size_t kBatch = 64;       // frames read at once …
+constexpr size_t kLargeBatch = 4;   // … when each may be 64 KiB: with what they came from they should fit the cache
+
+bool carries_bulk(const FrameRef& frame) { return frame->length > 2048; }
 
 }  // namespace
 
@@ -23,7 +24,9 @@ InterfaceId DevicePorts::add(Stack& stack, std::unique_ptr<Device> device) {
                                        *device);
   port.device = std::move(device);
   port.frame_room = capabilities.offloads ? FramePool::kLarge - FramePool::kHeadroom : capabilities.mtu + kLinkRoom;
-  port.frames.resize(port.frame_room > FramePool::kSmall ? kLargeBatch : kBatch);
+  const bool large = port.frame_room > FramePool::kSmall;
+  port.batch = large ? kLargeBatch : kBatch;
+  port.frames.resize(large ? kLargeBatch * kMostReaders : kBatch);
   ports_.push_back(std::move(port));
   return ports_.back().interface;
 }
@@ -59,21 +62,19 @@ void DevicePorts::advance(Stack& stack, Time now) {
 }
 
 bool DevicePorts::filled_all() const {
-  return std::ranges::any_of(ports_,
-                             [](const Port& port) { return port.received != 0 && port.received == port.ready; });
+  return std::ranges::any_of(ports_, [](const Port& port) { return port.received != 0 && port.filled; });
 }
 
 // When the pool is exhausted fewer lie ready, and the device keeps what it has.
-void DevicePorts::refill(FramePool& pool) {
+void DevicePorts::refill(FramePool& pool, size_t readers) {
   for (Port& port : ports_) {
-    if (port.received == 0 && port.ready == port.frames.size()) continue;
-    port.ready = 0;
-    for (FrameRef& frame : port.frames) {
+    const size_t wanted = port.batch == kBatch ? kBatch : port.batch * std::clamp<size_t>(readers, 1, kMostReaders);
+    if (port.received == 0 && port.ready == wanted) continue;
+    const auto frames = std::span(port.frames).first(wanted);
+    for (FrameRef& frame : frames)
       if (!frame) frame = pool.make(port.frame_room);
-      if (frame) ++port.ready;
-    }
-    if (port.ready < port.frames.size())
-      std::ranges::partition(port.frames, [](const FrameRef& frame) { return static_cast<bool>(frame); });
+    const auto missing = std::ranges::partition(frames, [](const FrameRef& frame) { return static_cast<bool>(frame); });
+    port.ready = wanted - missing.size();
   }
 }
 
@@ -108,10 +109,18 @@ void DevicePorts::read(Time now) {
   for (Port& port : ports_) {
     port.received = 0;
     if (port.ready == 0 || (!port.readable && port.deadline > now)) continue;
-    const size_t most = port.singly ? 1 : port.ready;
+    const size_t whole = std::min(port.ready, port.batch);
+    const size_t most = port.singly ? 1 : whole;
     port.received = port.device->receive_batch(std::span(port.frames).first(most), now);
+    port.filled = port.received == whole;
     if (port.received == 0) continue;  // a look before there is anything says nothing of how they come
-    port.singly = port.received == 1 && (port.singly || most > 1) && port.frames[0]->length <= kSmallFrame;
+    port.singly = port.received == 1 && (port.singly || most > 1) && !carries_bulk(port.frames[0]);
+    while (port.filled && port.ready >= port.received + port.batch && carries_bulk(port.frames[port.received - 1])) {
+      const auto next = std::span(port.frames).subspan(port.received, port.batch);
+      const size_t more = port.device->receive_batch(next, now);
+      port.received += more;
+      port.filled = more == next.size();
+    }
   }
 }
 

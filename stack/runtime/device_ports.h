@@ -27,8 +27,11 @@ class DevicePorts {
   bool wants_writable() const;
   void give_to(Stack& stack, Time now);  // what was read
   void advance(Stack& stack, Time now);  // whoever waited for room or for a moment goes on
-  bool filled_all() const;               // the last reading used up every frame of a device: it probably has more
-  void refill(FramePool& pool);
+  bool filled_all() const;               // the last reading filled a whole batch of a device: it probably has more
+  // So many threads wait for what comes. With each that is woken goes a switch of threads and back: for several, more
+  // bulk is read at once.
+  static constexpr size_t kMostReaders = 4;
+  void refill(FramePool& pool, size_t readers);
 
   // --- outside the lock, by the thread that waits at the devices ---
   // One entry a device.
@@ -54,11 +57,13 @@ class DevicePorts {
     InterfaceId interface = 0;
     uint32_t frame_room = 0;
     std::vector<FrameRef> frames;
-    size_t ready = 0;     // how many of them are there
+    size_t batch = 0;     // how many are read at once
+    size_t ready = 0;     // how many of them are there: the first ones, for one batch or several
     size_t received = 0;  // how many the last reading filled
     Time deadline = kNever;
     bool readable = false;
     bool writable = false;
+    bool filled = false;  // the last batch of them was a whole one
     bool singly = false;  // frames came one at a time of late: the call that would say "no more" is left out
   };
   std::vector<Port> ports_;

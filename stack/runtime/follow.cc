@@ -140,10 +140,12 @@ bool RealMachine::others_wait() const {
   return false;
 }
 
-bool RealMachine::active_followers() const {
-  for (const Follower* f = followers_; f != nullptr; f = f->next)
-    if (!quiet(*f)) return true;
-  return false;
+// Counted up to `most`.
+size_t RealMachine::active_followers(size_t most) const {
+  size_t n = 0;
+  for (const Follower* f = followers_; f != nullptr && n < most; f = f->next)
+    if (!quiet(*f)) ++n;
+  return n;
 }
 
 // After RealWorld::stop(): what a signal handler cannot do itself.

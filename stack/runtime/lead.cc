@@ -43,7 +43,7 @@ class NoCancel {
 RealMachine::Turned RealMachine::turn(const Patience& patience) {
   stack_.release_held(now_, {.tails = false, .bulk_acks = !more_});  // what has waited in vain
   // Not before: the frames that have been read from since are the hottest.
-  ports_.refill(stack_.frames());
+  ports_.refill(stack_.frames(), active_followers(DevicePorts::kMostReaders));
   const Time deadline = std::min({stack_.next_deadline(), ports_.next_deadline(), patience.until});
   Duration timeout = clock_.wait_slice();
   if (deadline != kNever) timeout = std::clamp(deadline - now_, Duration::zero(), timeout);
@@ -98,7 +98,7 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
 Duration RealMachine::how_long_to_look(const Patience& patience) {
   looks_in_hope_ = false;
   if (patience.busy) return *patience.busy;
-  if (active_followers() || (look_hopes_ == 0 && ++unlooked_ < kSeldom)) return Duration::zero();
+  if (active_followers(1) > 0 || (look_hopes_ == 0 && ++unlooked_ < kSeldom)) return Duration::zero();
   looks_in_hope_ = true;
   unlooked_ = 0;
   return kHopefulLook;

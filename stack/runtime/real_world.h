@@ -143,7 +143,7 @@ class RealMachine final : public Machine, private ReadySink {
   void enter(Follower& follower);
   bool quiet(const Follower& f) const { return now_ - f.since > kQuiet; }
   bool others_wait() const;
-  bool active_followers() const;
+  size_t active_followers(size_t most) const;
   void release_stopped_waiters();
   void wake_threads(std::vector<std::atomic<uint32_t>*>& words, std::vector<int>& descriptors);
 
