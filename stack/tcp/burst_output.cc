@@ -43,6 +43,7 @@ bool Connection::tail_waits() const {
 bool Connection::release_held(Release what, Time now) {
   constexpr Duration kOld = std::chrono::microseconds(500);
   if (!tail_waits()) return what.bulk_acks || !is_bulk_ack();
+  if (writer_waits_) return false;  // for room, which ACKs make
   const Duration waited = now - last_sent_;
   if (!what.tails && waited < kOld) return false;
   traffic().streak.on_vain_wait(waited);

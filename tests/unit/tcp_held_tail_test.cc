@@ -9,9 +9,10 @@ constexpr TcpSendFlags kMayWait{.tail_may_wait = true};
 constexpr int kPiece = 1000;
 
 struct TcpHeldTail : testing::Test {
-  explicit TcpHeldTail(bool offloads = true) : t({}, 1500, 1, offloads) {
+  explicit TcpHeldTail(bool offloads = true, uint32_t send_buffer = 0) : t({}, 1500, 1, offloads) {
     TcpOptions options;
     options.no_delay = true;
+    options.send_buffer = send_buffer;
     id = t.establish_passively(options, "win 20000 mss 1460");
     t.pass(1s);
   }
@@ -161,6 +162,22 @@ TEST_F(TcpHeldTail, IsForgottenWithItsConnection) {
   t.expect("R. 4001:4001(0) ack 1");
   t.stack.release_held(t.now);
   t.expect_nothing();
+}
+
+struct TcpHeldTailFull : TcpHeldTail {
+  TcpHeldTailFull() : TcpHeldTail(true, 5 * kPiece) {}
+};
+
+// Its next words are certain, and the ACKs that make room for them cannot be far.
+TEST_F(TcpHeldTailFull, StaysWhileItsWriterWaitsForRoom) {
+  begin_streak();
+  SendRoom room;
+  EXPECT_EQ(t.stack.tcp_reserve(id, kPiece, room, t.now).error(), Error::would_block);
+  t.stack.release_held(t.now);
+  t.expect_nothing();
+  t.peer(". 1:1(0) ack 3001 win 20000");  // and there is room: he may have gone to do something else
+  t.stack.release_held(t.now);
+  t.expect("P. " + range(sent, kPiece) + " ack 1");
 }
 
 struct TcpHeldTailPlain : TcpHeldTail {
