@@ -10,12 +10,14 @@ ChunkPool::Shelf::~Shelf() {
 }
 
 std::byte* ChunkPool::Shelf::take(size_t size) {
+  ++out;
   if (free == nullptr) return new std::byte[size];
   --kept;
   return reinterpret_cast<std::byte*>(std::exchange(free, free->next));
 }
 
 void ChunkPool::Shelf::give_back(std::byte* chunk) {
+  --out;
   if (kept == kMostKept) {
     delete[] chunk;
     return;

@@ -35,6 +35,7 @@ class ChunkPool {
   Memory take() { return {large_.take(kChunk), {this, false}}; }
   Memory take_small() { return {small_.take(kSmall), {this, true}}; }
   size_t kept() const { return large_.kept; }
+  size_t bytes_in_use() const { return large_.out * kChunk + small_.out * kSmall; }
 
  private:
   struct Free {
@@ -51,6 +52,7 @@ class ChunkPool {
 
     Free* free = nullptr;
     size_t kept = 0;
+    size_t out = 0;
   };
 
   Shelf large_;

@@ -439,9 +439,7 @@ class Connection : public ListHook<DirtyTag>,
   bool fin_sent() const { return snd_.nxt > data_end(); }
   bool fin_acked() const { return fin_sent() && snd_.una == snd_.nxt; }
   // --- send_buffer.cc ---
-  uint32_t send_buffer() const {
-    return options_.send_buffer > 0 ? options_.send_buffer : std::max(env_.config.send_buffer, send_space_);
-  }
+  uint32_t send_buffer() const;
   uint64_t send_charge(size_t bytes) const;
   size_t send_room() const;
   void tell_room();

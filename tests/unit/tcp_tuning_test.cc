@@ -1,5 +1,7 @@
 // Buffers that follow the path: the receive buffer what the user copies in a round trip, the send buffer the
 // congestion window; both within their bounds, and not where the user has set a size.
+#include <fmt/format.h>
+
 #include "stack/runtime/sim_net.h"
 #include "stack/tcp/receive_tuning.h"
 #include "tests/unit/tcp_dialogue.h"
@@ -177,9 +179,8 @@ TEST(TcpSendTuning, TheBufferGrowsWithWhatAHoleHoldsBack) {
   EXPECT_GT(s.send_queue, 31'000u);
 }
 
-// A writer that never lets go, on a path without losses: what its buffer has come to.
-uint32_t buffer_grown_over(Duration round_trip) {
-  TcpDialogue t;
+// A writer that never lets go, on a path without losses.
+SocketId grow_buffer(TcpDialogue& t, Duration round_trip) {
   const SocketId id = established_over(t, round_trip, "mss 1460 wscale 14");
   uint32_t acked = 1;
   for (int i = 0; i < 14; ++i) {
@@ -189,13 +190,38 @@ uint32_t buffer_grown_over(Duration round_trip) {
     t.peer(". 1:1(0) ack " + std::to_string(acked) + " win 65535");
   }
   EXPECT_GE(2 * t.status(id).cwnd, t.status(id).send_buffer);  // it is the bound that held it
+  return id;
+}
+
+uint32_t buffer_grown_over(Duration round_trip) {
+  TcpDialogue t;
+  const SocketId id = grow_buffer(t, round_trip);
   return t.status(id).send_buffer;
+}
+
+// What its buffer is while another connection's holds 3 MiB, and when that one is gone.
+std::pair<uint32_t, uint32_t> buffer_beside_another(Duration round_trip) {
+  TcpDialogue t;
+  const SocketId id = grow_buffer(t, round_trip);
+  TcpOptions large;
+  large.send_buffer = 3 << 20;
+  const SocketId other = t.connect(large);
+  EXPECT_EQ(t.send(other, 3 << 20), fmt::format("taken {}", 3 << 20));
+  const uint32_t beside = t.status(id).send_buffer;
+  t.take_all();
+  t.stack.tcp_abort(other, t.now);
+  return {beside, t.status(id).send_buffer};
 }
 
 TEST(TcpSendTuning, OnlyALongPathGetsTheLargestBuffer) {
   EXPECT_EQ(buffer_grown_over(50us), uint32_t{1} << 20);
   EXPECT_EQ(buffer_grown_over(1ms), 4'096'000u);
   EXPECT_GT(buffer_grown_over(100ms), uint32_t{20} << 20);
+}
+
+TEST(TcpSendTuning, BuffersOfShortPathsShareTheCache) {
+  EXPECT_EQ(buffer_beside_another(50us), std::pair(uint32_t{256} << 10, uint32_t{1} << 20));
+  EXPECT_EQ(buffer_beside_another(500us), std::pair(500u * 4096, 500u * 4096));
 }
 
 // No octet is taken out, but the window opens: that makes room, and the writer must hear of it.
