@@ -53,6 +53,7 @@ FIGURES = {
 BULK = ("loopback", "veth", "ours", "ours-zerocopy", "null", "null-nocopy")
 SMALL = ("loopback", "veth", "ours", "ours-asleep", "ours-busy", "null-nocopy", "null-busy")
 CURVE = ("loopback", "veth", "ours")
+MIXED = ("loopback", "loopback+loop", "veth", "ours", "ours+loop", "null")
 STREAMING = ("loopback", "loopback+loop", "veth", "ours", "ours+loop", "null")
 
 SIZES = (64, 256, 1024, 4096, 16384, 65536, 131072)
@@ -83,7 +84,7 @@ MEASURES = [
             ("loopback", "ours+rps", "ours-zerocopy+rps", "null+rps", "null-nocopy+rps"), (Point("from"),)),
     Measure("ping-pong", "64 bytes there and back", SMALL, (Point("ping-pong"),), peers=True),
     Measure("connections", "connect, request, answer, close", SMALL, (Point("connections"),), server="events", peers=True),
-    Measure("mix", "bulk to the stack and ping-pong at the same time", ("loopback", "veth", "ours"),
+    Measure("mix", "bulk to the stack and ping-pong at the same time", MIXED,
             (Point("to", "bulk alone"), Point("ping-pong", "ping-pong alone"), Point("mix", "both")),
             compare=(("rate kept", "gbit_per_s", "both", "bulk alone"), ("p99 grows to", "p99_us", "both", "ping-pong alone"))),
     Measure("streams-to", "bulk to the stack by number of streams", STREAMING, by_streams("to"), compare=sixteen_to_one(), axis="streams"),
