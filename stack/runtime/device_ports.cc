@@ -100,6 +100,10 @@ void DevicePorts::note_all_readable() {
   }
 }
 
+bool DevicePorts::has_read_bulk() const {
+  return std::ranges::any_of(ports_, [](const Port& port) { return port.bulk; });
+}
+
 bool DevicePorts::has_read() const {
   return std::ranges::any_of(ports_, [](const Port& port) { return port.received != 0; });
 }
@@ -121,6 +125,7 @@ void DevicePorts::read(Time now) {
       port.received += more;
       port.filled = more == next.size();
     }
+    port.bulk = std::ranges::any_of(std::span(port.frames).first(port.received), carries_bulk);
   }
 }
 

@@ -40,6 +40,7 @@ class DevicePorts {
   void note_all_readable();
   void read(Time now);
   bool has_read() const;
+  bool has_read_bulk() const;  // the last time that anything came
   // What was asked for did not have to be waited for: there may be more than one.
   void note_no_wait();
   // A frame that was read and belongs to another machine of this host.
@@ -64,6 +65,7 @@ class DevicePorts {
     bool readable = false;
     bool writable = false;
     bool filled = false;  // the last batch of them was a whole one
+    bool bulk = false;    // there was some among the last that came
     bool singly = false;  // frames came one at a time of late: the call that would say "no more" is left out
   };
   std::vector<Port> ports_;

@@ -57,9 +57,9 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   at_devices_ = true;
   clock_.unlock();
   clock_.begin_wait(ClockWait::devices, timeout);
-  const bool woke = !woken_.empty();
+  const bool makes_way = patience.waits && ((woke_others_ && ports_.has_read_bulk()) || !woken_.empty());
   let_go();
-  if (woke && patience.waits) sched_yield();  // what was read is in this processor's cache: best used before more is
+  if (makes_way) sched_yield();  // what was read is in this processor's cache: best used before more is
 
   const Duration began = StackClockSource::monotonic();
   Turned turned = Turned::went_on;
@@ -76,6 +76,7 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
 
   mutex_.lock();
   at_devices_ = false;
+  if (makes_way) woke_others_ = false;
   now_ = visited_ = clock_.end_wait(ClockWait::devices, traced);
   note_gaps(now_);
   ports_.give_to(stack_, now_);

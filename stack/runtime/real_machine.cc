@@ -114,6 +114,7 @@ void RealMachine::let_go() {
   words.swap(woken_);
   descriptors.swap(woken_descriptors_);
   errands.swap(errands_);
+  if (!words.empty()) woke_others_ = true;
   mutex_.unlock();
   wake_threads(words, descriptors);
   for (const Errand& errand : errands) errand.run(errand.what);

@@ -163,6 +163,7 @@ class RealMachine final : public Machine, private ReadySink {
   Follower* followers_ = nullptr;
   std::vector<std::atomic<uint32_t>*> woken_;  // futex words to wake when the lock is let go
   std::vector<int> woken_descriptors_;
+  bool woke_others_ = false;  // since a leader last made way for them
   std::vector<Errand> errands_;
   ClockReport noted_;  // gaps of the clock that are in the event stream already
 
