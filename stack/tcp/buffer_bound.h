@@ -11,7 +11,7 @@ namespace limpid {
 // Fits a processor's cache; where all connections' buffers together hold more than twice that, each has less.
 constexpr uint32_t kLeastLargestSendBuffer = 1 << 20;
 constexpr size_t kSharedSendBuffers = 2 << 20;
-constexpr uint32_t kLeastSharedSendBuffer = 256 << 10;
+constexpr uint32_t kLeastSharedSendBuffer = 64 << 10;
 // More than a sender holds in its buffer (Linux: 4 MB unless told otherwise): then it sends within its own calls. A
 // sender that the window holds back sends when the ACK comes: over a TUN that is within our write of it.
 constexpr uint32_t kLeastLargestReceiveBuffer = 8 << 20;

@@ -40,10 +40,11 @@ bool Connection::tail_waits() const {
   return waiting > 0 && waiting < std::min<size_t>(chunk_goal(), size_t{largest_burst()} * mss_);
 }
 
+// A writer without room has more to say, or will be told of room within a round trip: by the ACKs of what is under way.
 bool Connection::release_held(Release what, Time now) {
   constexpr Duration kOld = std::chrono::microseconds(500);
   if (!tail_waits()) return what.bulk_acks || !is_bulk_ack();
-  if (writer_waits_) return false;  // for room, which ACKs make
+  if (!room_told_ && (writer_waits_ || rtt_.srtt() < kOld)) return false;
   const Duration waited = now - last_sent_;
   if (!what.tails && waited < kOld) return false;
   traffic().streak.on_vain_wait(waited);

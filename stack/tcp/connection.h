@@ -173,7 +173,6 @@ class Connection : public ListHook<DirtyTag>,
   // output() would send nothing but an ACK that may be left out for a moment: one that is due early, or for a FIN, if
   // whoever reads what came may soon answer; one amid bulk, if more is about to come.
   bool holds_ack(AcksWait acks, Time now);
-  bool is_bulk_ack() const { return ack_reason_ == Rule::tcp_ack_second && path_.offloads && rcv_.mostly_open(); }
   // What is held for the next words of our user is to go, whoever else may run; false: it may wait on.
   bool release_held(Release what, Time now);
   Error error() const { return error_; }
@@ -311,6 +310,10 @@ class Connection : public ListHook<DirtyTag>,
   uint32_t burst_most() const;
   uint32_t largest_burst() const;
   bool better_later(uint32_t usable, uint32_t allowed, Time now);
+  // The ACK that is due is one amid bulk, and its sender has window left: one for more of it will do.
+  bool is_bulk_ack() const {
+    return ack_now_ && ack_reason_ == Rule::tcp_ack_second && path_.offloads && rcv_.mostly_open();
+  }
   bool tail_waits() const;
   Burst begin_burst(uint32_t unsent, uint32_t usable, uint32_t allowed) const;
   Burst begin_resend_burst(const SentRange& range) const;

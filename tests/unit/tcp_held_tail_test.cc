@@ -168,16 +168,37 @@ struct TcpHeldTailFull : TcpHeldTail {
   TcpHeldTailFull() : TcpHeldTail(true, 5 * kPiece) {}
 };
 
-// Its next words are certain, and the ACKs that make room for them cannot be far.
-TEST_F(TcpHeldTailFull, StaysWhileItsWriterWaitsForRoom) {
+// The ACKs that make room for its next words cannot be far.
+TEST_F(TcpHeldTailFull, StaysWhileThereIsNoRoom) {
   begin_streak();
-  SendRoom room;
-  EXPECT_EQ(t.stack.tcp_reserve(id, kPiece, room, t.now).error(), Error::would_block);
+  EXPECT_EQ(t.stack.tcp_ready(id) & kWritable, 0);
   t.stack.release_held(t.now);
   t.expect_nothing();
   t.peer(". 1:1(0) ack 3001 win 20000");  // and there is room: he may have gone to do something else
   t.stack.release_held(t.now);
   t.expect("P. " + range(sent, kPiece) + " ack 1");
+}
+
+// On a long path they may be, and there may be no next words; unless some were refused.
+TEST_F(TcpHeldTailFull, OnALongPathStaysForAWriterThatWasRefused) {
+  t.send(id, kPiece);
+  t.pass(10ms);
+  t.peer(". 1:1(0) ack 1001 win 20000");
+  t.take_all();
+  sent = kPiece;
+  EXPECT_GT(t.status(id).srtt, 500us);
+  begin_streak();
+  EXPECT_EQ(t.stack.tcp_ready(id) & kWritable, 0);
+  t.stack.release_held(t.now);
+  t.expect("P. " + range(sent, kPiece) + " ack 1");
+  sent += kPiece;
+  t.peer(". 1:1(0) ack 5001 win 20000");
+  for (int i = 0; i < 4; ++i) t.send(id, kPiece, kMayWait);
+  t.expect_nothing();
+  SendRoom room;
+  EXPECT_EQ(t.stack.tcp_reserve(id, kPiece, room, t.now).error(), Error::would_block);
+  t.stack.release_held(t.now);
+  t.expect_nothing();
 }
 
 struct TcpHeldTailPlain : TcpHeldTail {

@@ -220,7 +220,8 @@ TEST(TcpSendTuning, OnlyALongPathGetsTheLargestBuffer) {
 }
 
 TEST(TcpSendTuning, BuffersOfShortPathsShareTheCache) {
-  EXPECT_EQ(buffer_beside_another(50us), std::pair(uint32_t{256} << 10, uint32_t{1} << 20));
+  EXPECT_EQ(buffer_beside_another(10us), std::pair(uint32_t{64} << 10, uint32_t{1} << 20));
+  EXPECT_EQ(buffer_beside_another(50us), std::pair(50u * 4096, uint32_t{1} << 20));
   EXPECT_EQ(buffer_beside_another(500us), std::pair(500u * 4096, 500u * 4096));
 }
 
