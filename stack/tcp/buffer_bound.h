@@ -8,10 +8,12 @@
 
 namespace limpid {
 
-// Fits a processor's cache; where all connections' buffers together hold more than twice that, each has less.
+// Fits a processor's cache. While the other connections' buffers together hold more than twice that, one may hold what
+// an eighth of the rate has under way: they share it, and what they hold beyond it only waits, and grows cold.
 constexpr uint32_t kLeastLargestSendBuffer = 1 << 20;
 constexpr size_t kSharedSendBuffers = 2 << 20;
 constexpr uint32_t kLeastSharedSendBuffer = 64 << 10;
+constexpr int kSharers = 8;
 // More than a sender holds in its buffer (Linux: 4 MB unless told otherwise): then it sends within its own calls. A
 // sender that the window holds back sends when the ACK comes: over a TUN that is within our write of it.
 constexpr uint32_t kLeastLargestReceiveBuffer = 8 << 20;

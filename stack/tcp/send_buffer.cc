@@ -13,13 +13,14 @@ constexpr uint32_t kChunkOverhead = 1280;  // bytes that a chunk counts beyond i
 
 }  // namespace
 
-// As it was given, or as far as it has grown; on a short path less while all connections together hold more than stays
-// in a processor's cache.
+// As it was given, or as far as it has grown; less while the others together hold more than stays in a processor's
+// cache.
 uint32_t Connection::send_buffer() const {
   if (options_.send_buffer > 0) return options_.send_buffer;
   const uint32_t grown = std::max(env_.config.send_buffer, send_space_);
-  if (grown <= kLeastSharedSendBuffer || env_.chunks.bytes_in_use() <= kSharedSendBuffers) return grown;
-  return largest_buffer_for(rtt_.min_rtt(), kLeastSharedSendBuffer, grown);
+  const size_t own = queue_.size() + reserved_;
+  if (grown <= kLeastSharedSendBuffer || env_.chunks.bytes_in_use() <= own + kSharedSendBuffers) return grown;
+  return largest_buffer_for(rtt_.min_rtt() / kSharers, kLeastSharedSendBuffer, grown);
 }
 
 uint64_t Connection::send_charge(size_t bytes) const {
