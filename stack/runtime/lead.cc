@@ -59,7 +59,9 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   clock_.begin_wait(ClockWait::devices, timeout);
   const bool makes_way = patience.waits && ((woke_others_ && ports_.has_read_bulk()) || !woken_.empty());
   let_go();
-  if (makes_way) sched_yield();  // what was read is in this processor's cache: best used before more is
+  // What was read is in this processor's cache: best used before more is. Amid bulk this thread may never sleep, and
+  // those whom it woke on its way to the program would run when its slice is over.
+  if (makes_way) sched_yield();
 
   const Duration began = StackClockSource::monotonic();
   Turned turned = Turned::went_on;
