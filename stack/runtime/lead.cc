@@ -206,6 +206,7 @@ RealMachine::Led RealMachine::lead(Follower& call, Time deadline, std::span<poll
       break;
     }
     if (turned != Turned::interrupted || continued != continue_signals()) continue;
+    handlers_read_ = kNotRead;  // they are in use, and may change
     if (restarts && signal_handlers() == SignalHandlers::that_restart) continue;
     wake = Wake::interrupted;
     break;

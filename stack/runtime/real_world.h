@@ -106,6 +106,7 @@ class RealMachine final : public Machine, private ReadySink {
   static constexpr Duration kWatchForOthers = std::chrono::microseconds(200);
   static constexpr Duration kLongestWatchForOthers = std::chrono::milliseconds(1);
   static constexpr uint32_t kLookHopes = 4;
+  static constexpr Time kNotRead{std::chrono::hours(-1)};
 
   enum class Leader : uint8_t { nobody, io_thread, caller };
   enum class Turned : uint8_t { went_on, interrupted, descriptor };
@@ -185,7 +186,7 @@ class RealMachine final : public Machine, private ReadySink {
   Duration watched_ = kWatch;                               // how long it slept last
   uint32_t looks_ = 0;                                      // since one last left the lead
   SignalHandlers handlers_ = SignalHandlers::that_restart;  // as they were …
-  Time handlers_read_{std::chrono::hours(-1)};              // … at this time
+  Time handlers_read_ = kNotRead;                           // … at this time
 
   std::vector<RealMachine*> siblings_;  // all machines of the host, this one too; empty: it is the only one
   FlowOwner flow_owner_;

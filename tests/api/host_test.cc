@@ -13,7 +13,10 @@
 
 namespace limpid::api {
 
-class HostTest : public SocketTest {};
+class HostTest : public SocketTest {
+ protected:
+  void expect_interrupted_unless_it_restarts();
+};
 INSTANTIATE_TEST_SUITE_P(On, HostTest, testing::Values(Where::real, Where::real_queues), name_of);
 
 TEST_P(HostTest, ThreadsInheritTheHostAndOthersHaveNone) {
@@ -175,8 +178,7 @@ namespace {
 void ignore_it(int) {}
 }  // namespace
 
-// req: SOCK-recv-6
-TEST_P(HostTest, SignalInterruptsAReaderUnlessItRestarts) {
+void HostTest::expect_interrupted_unless_it_restarts() {
   const auto [client, server] = pair();
   struct sigaction action{};
   struct sigaction before{};
@@ -212,6 +214,19 @@ TEST_P(HostTest, SignalInterruptsAReaderUnlessItRestarts) {
   sigaction(SIGUSR1, &before, nullptr);
   calls.close(client);
   calls.close(server);
+}
+
+// req: SOCK-recv-6
+TEST_P(HostTest, SignalInterruptsAReaderUnlessItRestarts) { expect_interrupted_unless_it_restarts(); }
+
+// The program has a handler of the other kind, too, and changes this one's between two calls.
+TEST_P(HostTest, SignalInterruptsAReaderUnlessItRestartsBesideOneThatInterrupts) {
+  struct sigaction action{};
+  struct sigaction before{};
+  action.sa_handler = ignore_it;
+  sigaction(SIGUSR2, &action, &before);
+  expect_interrupted_unless_it_restarts();
+  sigaction(SIGUSR2, &before, nullptr);
 }
 
 // A program may have handlers of both kinds, and each signal does what its own handler asks for.
