@@ -129,8 +129,14 @@ void DevicePorts::read(Time now) {
   }
 }
 
-void DevicePorts::note_no_wait() {
-  for (Port& port : ports_) port.singly = false;
+// A request may lie there by itself when a program comes back; two readings in a row that find something are a row of
+// frames.
+void DevicePorts::note_arrival(bool at_once) {
+  for (Port& port : ports_) {
+    if (port.received == 0) continue;
+    port.at_once = at_once ? std::min(port.at_once + 1, 2) : 0;
+    if (port.at_once == 2) port.singly = false;
+  }
 }
 
 // A frame that goes elsewhere stays in the row, behind those that were received, as an empty one that lies ready.

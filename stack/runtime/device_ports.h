@@ -41,8 +41,8 @@ class DevicePorts {
   void read(Time now);
   bool has_read() const;
   bool has_read_bulk() const;  // the last time that anything came
-  // What was asked for did not have to be waited for: there may be more than one.
-  void note_no_wait();
+  // Whether what was read did not have to be waited for: then there may be more than one.
+  void note_arrival(bool at_once);
   // A frame that was read and belongs to another machine of this host.
   struct Stray {
     uint16_t owner;
@@ -66,6 +66,7 @@ class DevicePorts {
     bool writable = false;
     bool filled = false;  // the last batch of them was a whole one
     bool bulk = false;    // there was some among the last that came
+    int at_once = 0;      // so many readings in a row found something without a wait, up to two
     bool singly = false;  // frames came one at a time of late: the call that would say "no more" is left out
   };
   std::vector<Port> ports_;

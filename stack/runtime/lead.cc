@@ -70,8 +70,8 @@ RealMachine::Turned RealMachine::turn(const Patience& patience) {
   if (!found) turned = wait_at_devices(timeout, wants_writable, patience);
   const Duration waited = StackClockSource::monotonic() - began;
   if (!found) {
-    if (waited < kAsleep) ports_.note_no_wait();
     ports_.read(then + std::min(waited, timeout));
+    ports_.note_arrival(waited < kAsleep);
   }
   if (!siblings_.empty()) hand_over();
   if (waited >= StackClockSource::kTracedSlice) traced = StackClockSource::tracer_attached();
@@ -125,7 +125,7 @@ bool RealMachine::look_busily(Duration most, Time now) {
     ports_.note_all_readable();
     ports_.read(now);
     if (ports_.has_read()) {
-      if (!waited) ports_.note_no_wait();
+      ports_.note_arrival(!waited);
       return true;
     }
     waited = true;
