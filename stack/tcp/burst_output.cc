@@ -42,11 +42,10 @@ bool Connection::tail_waits() const {
 
 // A writer without room has more to say, or will be told of room within a round trip: by the ACKs of what is under way.
 bool Connection::release_held(Release what, Time now) {
-  constexpr Duration kOld = std::chrono::microseconds(500);
   if (!tail_waits()) return what.bulk_acks || !is_bulk_ack();
-  if (!room_told_ && (writer_waits_ || rtt_.srtt() < kOld)) return false;
+  if (!room_told_ && (writer_waits_ || rtt_.srtt() < kHeldForLong)) return false;
   const Duration waited = now - last_sent_;
-  if (!what.tails && waited < kOld) return false;
+  if (!what.tails && waited < kHeldForLong) return false;
   traffic().streak.on_vain_wait(waited);
   tail_may_wait_ = false;
   return true;

@@ -83,11 +83,13 @@ struct AcksWait {
   bool for_frames = false;  // the device has more: those amid bulk, as one for all of it will do
 };
 
-// What goes beside what has been held for long (Stack::release_held).
+// What goes beside what has been held for kHeldForLong (Stack::release_held).
 struct Release {
   bool tails = true;
   bool bulk_acks = true;  // else, of those amid bulk, only what its sender may need soon
 };
+
+inline constexpr Duration kHeldForLong = std::chrono::microseconds(500);
 
 struct TcpReceiveFlags {
   bool peek = false;    // MSG_PEEK: leave the bytes and the window as they are

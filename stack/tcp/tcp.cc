@@ -225,8 +225,7 @@ void Tcp::flush(Time now, AcksWait acks) {
 }
 
 void Tcp::release_held(Release what, Time now) {
-  constexpr Duration kLong = std::chrono::microseconds(500);
-  if (now - std::min(env_.acks_held_since, now) >= kLong) what.bulk_acks = true;
+  if (env_.acks_held_since <= now - kHeldForLong) what.bulk_acks = true;
   if (what.bulk_acks) env_.acks_held_since = kNever;
   Connection* c = env_.held.empty() ? nullptr : &env_.held.front();
   while (c != nullptr) {
